@@ -1,0 +1,205 @@
+"""What a destination is: pure functions from events to a request, and from an answer to a verdict per event.
+
+An adapter does no I/O, reads no clock and draws no random number. The dispatcher calls it in this order:
+
+    encode(event)              one Payload, or Drop with the reason why this event can never be sent
+    request(payloads, attempt) one Request for payloads whose `envelope` is the same, within `limits`
+    judge(response, payloads)  one Verdict per payload, in order
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from actors.event import Event, Purpose
+from actors.secret import Secret
+
+DAY_S = 86_400
+WORDS_CHARS = 500  # how much of a platform's own text a verdict carries
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What the platform takes in one request. `age_s`: an older event is dropped before a request is spent on it."""
+
+    events: int = 1
+    body_bytes: int = 1_000_000
+    age_s: int | None = None
+
+
+class Payload(Struct, frozen=True):
+    """One event as the platform wants it. Payloads share a request only if their envelopes are equal."""
+
+    body: bytes  # JSON of the event's own part
+    envelope: bytes = b""  # JSON of what stands at the request's level, or any other key that must not be mixed
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """What the dispatcher knows about the request it is about to make."""
+
+    at_ms: int
+    number: int = 1
+    delivery_ids: tuple[str, ...] = ()  # one per payload: stable over all attempts, letters, digits and `_` only
+    access_token: str | None = None  # for destinations with `oauth()`
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    url: str
+    method: str = "POST"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class Response(Struct, frozen=True, kw_only=True):
+    """A platform's answer: header names in lower case, at most the first 64 KiB of the body."""
+
+    status: int
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """The body as JSON, or None where it is none."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def words(self) -> str:
+        """The platform's own words: the head of the body as text."""
+        return self.body[: WORDS_CHARS * 4].decode("utf-8", "replace")[:WORDS_CHARS]
+
+
+class Delivered(Struct, frozen=True):
+    """The platform has it. `note` keeps a warning that came with the yes."""
+
+    note: str = ""
+
+
+class Retry(Struct, frozen=True):
+    """Not this time. `after_s`: the platform's own delay, used when longer than ours; `is_throttle`: send slower."""
+
+    reason: str
+    after_s: float | None = None
+    is_throttle: bool = False
+
+
+class Drop(Struct, frozen=True):
+    """Never. The reason is final and carries the platform's own words."""
+
+    reason: str
+
+
+class Split(Struct, frozen=True):
+    """One event spoiled the request: its parts are sent again apart. A payload alone is dropped with the reason."""
+
+    reason: str
+
+
+class Pause(Struct, frozen=True):
+    """The credentials or the account are refused: the destination waits, its queue stays."""
+
+    reason: str
+
+
+Verdict = Delivered | Retry | Drop | Split | Pause
+
+
+class OAuth(Struct, frozen=True, kw_only=True):
+    """How to get an access token: the request that exchanges the refresh token (RFC 6749, section 6)."""
+
+    request: Request
+
+
+class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """One configured platform account of a site. Subclasses add their settings as fields and the class variables."""
+
+    id: str
+    events: tuple[str, ...] | None = None  # names it takes; default: all that the platform knows
+    consent: tuple[Purpose, ...] | None = None  # purposes it needs granted; default: those of its class
+    base_url: str | None = None  # another host for the platform's API; default: the platform's own
+    allow_private: bool = False  # may connect to addresses that are not public
+    keep_payloads: bool = False  # keep each attempt's request body as sent
+    concurrency: int = 8  # requests in flight at most
+
+    platform: ClassVar[str]  # the tag
+    limits: ClassVar[Limits]
+    names: ClassVar[Mapping[str, str | None]]  # canonical name -> the platform's; None: explicitly not sent
+    needs: ClassVar[tuple[Purpose, ...]] = ("marketing",)
+    without_sale: ClassVar[bool] = True  # may get events with sale_of_data denied (with the platform's own flag)
+    takes_custom: ClassVar[bool] = True  # custom events are sent under their own name
+    needs_plaintext: ClassVar[bool] = False  # opens the sealed plaintext, where the site keeps it
+    default_base_url: ClassVar[str]
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """Faults in the settings, as (field, what is wrong and what would be right)."""
+        return ()
+
+    def takes(self, event_name: str) -> bool:
+        """Whether an event of this name goes to this destination at all."""
+        if self.events is not None:
+            return event_name in self.events or "*" in self.events
+        if event_name in self.names:
+            return self.names[event_name] is not None
+        return self.takes_custom
+
+    def platform_name(self, event_name: str) -> str:
+        """The platform's name for the event; a custom event keeps its own."""
+        return self.names.get(event_name) or event_name
+
+    def url(self, path: str) -> str:
+        return (self.base_url or self.default_base_url).rstrip("/") + path
+
+    def oauth(self) -> OAuth | None:
+        """Where an access token comes from, for platforms that want one. Default: none is needed."""
+        return None
+
+    def encode(self, event: Event) -> Payload | Drop:
+        raise NotImplementedError
+
+    def request(self, payloads: Sequence[Payload], attempt: Attempt) -> Request:
+        raise NotImplementedError
+
+    def judge(self, response: Response, payloads: Sequence[Payload]) -> Sequence[Verdict]:
+        raise NotImplementedError
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def encode_json(value: object) -> bytes:
+    """Compact JSON; decimals as numbers."""
+    return _encoder.encode(value)
+
+
+def drop_absent(**fields: Any) -> dict[str, Any]:
+    """The fields that are there: None, empty strings, lists and objects are left out."""
+    return {
+        name: value
+        for name, value in fields.items()
+        if value is not None and value != "" and value != [] and value != {}
+    }
+
+
+def post_json(url: str, body: bytes, *, bearer: Secret | str | None = None, **headers: str) -> Request:
+    """A JSON POST. `headers` names are written with `_` for `-`."""
+    pairs = [("content-type", "application/json")]
+    if bearer is not None:
+        token = bearer.reveal() if isinstance(bearer, Secret) else bearer
+        pairs.append(("authorization", f"Bearer {token}"))
+    pairs += [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return Request(url=url, headers=tuple(pairs), body=body)
+
+
+def all_of(verdict: Verdict, payloads: Sequence[Payload]) -> list[Verdict]:
+    """The same verdict for each payload of the request."""
+    return [verdict] * len(payloads)
+
+
+def unforeseen(response: Response) -> Retry:
+    """An answer the contract does not name: tried again, with its status and the head of its body kept."""
+    return Retry(f"unforeseen answer {response.status}: {response.words()}")

@@ -1,0 +1,197 @@
+"""The canonical event: what everything that comes in becomes before anything is decided about it.
+
+Source: the field table of contracts/README.md. Times are Unix milliseconds in UTC, money is `Decimal`.
+An identifier of a person is never here in plaintext: it is a *digest set*, one SHA-256 (lower-case hex) for each
+normalisation that platforms use. In a digest set `sha256` is the standard form; every other form is present only where
+it differs from the standard one, so a reader writes `email.google or email.sha256`.
+"""
+
+from decimal import Decimal
+from typing import Any, Literal
+
+from msgspec import Struct
+
+State = Literal["granted", "denied"]
+Purpose = Literal["analytics", "marketing", "preferences", "sale_of_data"]
+PURPOSES: tuple[Purpose, ...] = ("analytics", "marketing", "preferences", "sale_of_data")
+
+Source = Literal[
+    "browser",
+    "shopify_pixel",
+    "shopify_webhook",
+    "recharge_webhook",
+    "klaviyo_webhook",
+    "webhook",
+    "server",
+    "segment",
+    "events_api",
+    "test",
+]
+BROWSER_SOURCES: frozenset[str] = frozenset({"browser", "shopify_pixel", "events_api"})
+
+ActionSource = Literal["website", "app", "physical_store", "system_generated", "email", "phone_call", "chat", "other"]
+
+
+class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A frozen record whose absent fields take no room."""
+
+
+class EmailDigests(Record):
+    """`sha256`: of the trimmed, lower-case address."""
+
+    sha256: str
+    gmail: str | None = None  # Gmail addresses without dots before the @ (GA4)
+    google: str | None = None  # Gmail addresses without dots and +tag (Google Ads)
+    reddit: str | None = None  # local part cut at +, only letters and digits (Reddit)
+    md5: str | None = None  # MD5 of the standard form (Criteo); None when the value arrived hashed
+    sha256_md5: str | None = None  # SHA-256 of the hex MD5 (Criteo); None when the value arrived hashed
+    suffix: str | None = None  # what a platform's library appended to a hash that arrived, without its dot
+
+
+class PhoneDigests(Record):
+    """`sha256`: of the E.164 form with its `+`."""
+
+    sha256: str
+    digits: str | None = None  # the same without `+` (Meta, Pinterest, Snapchat); None when the value arrived hashed
+    suffix: str | None = None
+
+
+class NameDigests(Record):
+    """First or last name. `sha256`: of the lower-case form without punctuation and spaces, accents kept (Meta)."""
+
+    sha256: str
+    words: str | None = None  # lower-case, trimmed, no digits or punctuation, inner spaces kept (Google)
+    plain: str | None = None  # lower-case and trimmed, punctuation kept (TikTok, Pinterest)
+    suffix: str | None = None
+
+
+class Digest(Record):
+    """An identifier that all platforms normalise alike: street (lower-case, no symbols), date of birth (`YYYYMMDD`),
+    gender (`f`, `m`, `n`)."""
+
+    sha256: str
+    suffix: str | None = None
+
+
+class Plaintext(Record):
+    """The values a sealed site keeps, opened only while a destination that needs them encodes."""
+
+    email: str | None = None
+    phone: str | None = None  # E.164
+    first_name: str | None = None
+    last_name: str | None = None
+    street: str | None = None
+    date_of_birth: str | None = None  # YYYY-MM-DD
+    gender: str | None = None
+
+
+class UserData(Record):
+    """Identifiers. City, region, postal code and country are kept as they came; click ids and cookies are opaque."""
+
+    email: EmailDigests | None = None
+    phone: PhoneDigests | None = None
+    first_name: NameDigests | None = None
+    last_name: NameDigests | None = None
+    street: Digest | None = None
+    date_of_birth: Digest | None = None
+    gender: Digest | None = None
+    city: str | None = None
+    region: str | None = None
+    postal_code: str | None = None
+    country: str | None = None
+    external_id: str | None = None
+    anonymous_id: str | None = None
+    session_id: str | None = None
+    client_ip: str | None = None
+    client_user_agent: str | None = None
+    fbp: str | None = None
+    fbc: str | None = None
+    ga_client_id: str | None = None
+    ga_session_id: str | None = None
+    gclid: str | None = None
+    gbraid: str | None = None
+    wbraid: str | None = None
+    ttclid: str | None = None
+    ttp: str | None = None
+    epik: str | None = None
+    sc_click_id: str | None = None
+    sc_cookie1: str | None = None
+    li_fat_id: str | None = None
+    rdt_cid: str | None = None
+    rdt_uuid: str | None = None
+    awc: str | None = None
+    tblci: str | None = None
+    criteo_id: str | None = None
+    klaviyo_id: str | None = None
+    kx: str | None = None
+    msclkid: str | None = None
+    sealed: bytes | None = None  # AES-GCM of a msgpack `Plaintext`, only on sites with keep_plaintext = "sealed"
+    plain: Plaintext | None = None  # never stored: set by the dispatcher for a destination that needs plaintext
+
+
+class Item(Record):
+    """One line of a cart or order. `price` is one unit's price after its own discount (contracts/README.md)."""
+
+    id: str | None = None
+    name: str | None = None
+    quantity: int | None = None
+    price: Decimal | None = None
+    brand: str | None = None
+    category: str | None = None
+    variant: str | None = None
+    discount: Decimal | None = None
+
+
+class CustomData(Record):
+    """Business context. `value` is what the buyer pays for the whole order, tax and shipping included."""
+
+    value: Decimal | None = None
+    currency: str | None = None  # ISO 4217, upper case
+    order_id: str | None = None
+    checkout_token: str | None = None
+    items: tuple[Item, ...] = ()
+    num_items: int | None = None
+    product_ids: tuple[str, ...] = ()
+    shipping: Decimal | None = None
+    tax: Decimal | None = None
+    discount: Decimal | None = None
+    coupon: str | None = None
+    search_term: str | None = None
+    subscription_id: str | None = None
+    lead_id: str | None = None
+    content_name: str | None = None
+    content_category: str | None = None
+    customer_type: Literal["new", "returning"] | None = None
+    properties: dict[str, Any] = {}  # any further custom property: JSON values
+
+
+class Page(Record):
+    url: str | None = None
+    referrer: str | None = None
+    title: str | None = None
+    path: str | None = None
+
+
+class Consent(Record):
+    """What the person allowed; None means unknown, which is not consent."""
+
+    analytics: State | None = None
+    marketing: State | None = None
+    preferences: State | None = None
+    sale_of_data: State | None = None
+
+
+class Event(Record):
+    site: str
+    event_name: str  # one of names.CANONICAL_NAMES, or a custom name
+    event_id: str
+    occurred_at_ms: int
+    received_at_ms: int
+    source: Source
+    action_source: ActionSource = "website"
+    page: Page = Page()
+    user_data: UserData = UserData()
+    custom_data: CustomData = CustomData()
+    consent: Consent = Consent()
+    is_id_made: bool = False  # the sender gave no event_id: the gateway made it, it cannot deduplicate
+    marks: tuple[str, ...] = ()  # what was noticed at the edge: "late", "early", "card_removed"
