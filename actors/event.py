@@ -32,11 +32,7 @@ BROWSER_SOURCES: frozenset[str] = frozenset({"browser", "shopify_pixel", "events
 ActionSource = Literal["website", "app", "physical_store", "system_generated", "email", "phone_call", "chat", "other"]
 
 
-class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A frozen record whose absent fields take no room."""
-
-
-class EmailDigests(Record):
+class EmailDigests(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`sha256`: of the trimmed, lower-case address."""
 
     sha256: str
@@ -48,7 +44,7 @@ class EmailDigests(Record):
     suffix: str | None = None  # what a platform's library appended to a hash that arrived, without its dot
 
 
-class PhoneDigests(Record):
+class PhoneDigests(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`sha256`: of the E.164 form with its `+`."""
 
     sha256: str
@@ -56,7 +52,7 @@ class PhoneDigests(Record):
     suffix: str | None = None
 
 
-class NameDigests(Record):
+class NameDigests(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """First or last name. `sha256`: of the lower-case form without punctuation and spaces, accents kept (Meta)."""
 
     sha256: str
@@ -65,7 +61,7 @@ class NameDigests(Record):
     suffix: str | None = None
 
 
-class Digest(Record):
+class Digest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An identifier that all platforms normalise alike: street (lower-case, no symbols), date of birth (`YYYYMMDD`),
     gender (`f`, `m`, `n`)."""
 
@@ -73,7 +69,7 @@ class Digest(Record):
     suffix: str | None = None
 
 
-class Plaintext(Record):
+class Plaintext(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The values a sealed site keeps, opened only while a destination that needs them encodes."""
 
     email: str | None = None
@@ -85,7 +81,7 @@ class Plaintext(Record):
     gender: str | None = None
 
 
-class UserData(Record):
+class UserData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Identifiers. City, region, postal code and country are kept as they came; click ids and cookies are opaque."""
 
     email: EmailDigests | None = None
@@ -129,7 +125,7 @@ class UserData(Record):
     plain: Plaintext | None = None  # never stored: set by the dispatcher for a destination that needs plaintext
 
 
-class Item(Record):
+class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a cart or order. `price` is one unit's price after its own discount (contracts/README.md)."""
 
     id: str | None = None
@@ -142,7 +138,7 @@ class Item(Record):
     discount: Decimal | None = None
 
 
-class CustomData(Record):
+class CustomData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Business context. `value` is what the buyer pays for the whole order, tax and shipping included."""
 
     value: Decimal | None = None
@@ -165,14 +161,14 @@ class CustomData(Record):
     properties: dict[str, Any] = {}  # any further custom property: JSON values
 
 
-class Page(Record):
+class Page(Struct, frozen=True, kw_only=True, omit_defaults=True):
     url: str | None = None
     referrer: str | None = None
     title: str | None = None
     path: str | None = None
 
 
-class Consent(Record):
+class Consent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the person allowed; None means unknown, which is not consent."""
 
     analytics: State | None = None
@@ -181,7 +177,7 @@ class Consent(Record):
     sale_of_data: State | None = None
 
 
-class Event(Record):
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     site: str
     event_name: str  # one of names.CANONICAL_NAMES, or a custom name
     event_id: str
