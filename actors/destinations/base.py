@@ -5,6 +5,11 @@ An adapter does no I/O, reads no clock and draws no random number. The dispatche
     encode(event)              one Payload, or Drop with the reason why this event can never be sent
     request(payloads, attempt) one Request for payloads whose `envelope` is the same, within `limits`
     judge(response, payloads)  one Verdict per payload, in order
+
+A destination with `oauth()` is also asked for its access token, before the first request and after a `Refresh`:
+
+    oauth()                    the request that gets a token
+    read_token(response)       the Token, or why there is none
 """
 
 import hashlib
@@ -19,16 +24,22 @@ from actors.secret import Secret
 
 DAY_S = 86_400
 WORDS_CHARS = 500  # how much of a platform's own text a verdict carries
+ANSWER_BYTES = 65_536  # how much of an answer is read
+TOKEN_LIFE_S = 300.0  # of a token whose answer does not say how long it lives
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """What the platform takes in one request. `age_s`: an older event is dropped before a request is spent on it."""
+    """What the platform takes in one request. `age_s`: an older event is dropped before a request is spent on it.
+
+    `answer_bytes`: how much of an answer is kept for `judge`; more than the default where a platform answers per event.
+    """
 
     events: int = 1
     body_bytes: int = 1_000_000
     age_s: int | None = None
+    answer_bytes: int = ANSWER_BYTES
 
 
 class Payload(Struct, frozen=True):
@@ -55,7 +66,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 class Response(Struct, frozen=True, kw_only=True):
-    """A platform's answer: header names in lower case, at most the first 64 KiB of the body."""
+    """A platform's answer: header names in lower case, at most the first `Limits.answer_bytes` of the body."""
 
     status: int
     headers: Mapping[str, str] = {}
@@ -105,13 +116,32 @@ class Pause(Struct, frozen=True):
     reason: str
 
 
-Verdict = Delivered | Retry | Drop | Split | Pause
+class Refresh(Struct, frozen=True):
+    """The access token is old: a new one, and again; costs no attempt. A second one in a row counts as Pause."""
+
+    reason: str
+
+
+class Again(Struct, frozen=True):
+    """Innocent: another event spoiled the request. Sent again at once, without it; costs no attempt."""
+
+    reason: str
+
+
+Verdict = Delivered | Retry | Drop | Split | Pause | Refresh | Again
 
 
 class OAuth(Struct, frozen=True, kw_only=True):
     """How to get an access token: the request that exchanges the refresh token (RFC 6749, section 6)."""
 
     request: Request
+
+
+class Token(Struct, frozen=True, kw_only=True):
+    """An access token and how long it lives from the answer on."""
+
+    value: Secret
+    expires_in_s: float
 
 
 class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -157,6 +187,14 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
         """Where an access token comes from, for platforms that want one. Default: none is needed."""
         return None
 
+    def read_token(self, response: Response) -> Token | Retry | Pause:
+        """What the answer to `oauth()`'s request says, by RFC 6749, sections 5.1 and 5.2."""
+        return read_token(response)
+
+    def opens_plaintext(self) -> bool:
+        """Whether the sealed plaintext is opened for it; a setting may decide."""
+        return self.needs_plaintext
+
     def encode(self, event: Event) -> Payload | Drop:
         raise NotImplementedError
 
@@ -165,6 +203,19 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
 
     def judge(self, response: Response, payloads: Sequence[Payload]) -> Sequence[Verdict]:
         raise NotImplementedError
+
+
+def read_token(response: Response) -> Token | Retry | Pause:
+    """An OAuth token answer. The body of a good answer is never quoted: it holds the token."""
+    body = response.json()
+    fields = body if isinstance(body, dict) else {}
+    value, life_s = fields.get("access_token"), fields.get("expires_in")
+    if response.status == 200 and isinstance(value, str) and value:
+        told_s = float(life_s) if isinstance(life_s, int | float) else 0.0
+        return Token(value=Secret(value), expires_in_s=told_s if told_s > 0 else TOKEN_LIFE_S)
+    if 400 <= response.status < 500 and response.status != 429 and isinstance(fields.get("error"), str):
+        return Pause(f"token refused: {fields['error']}: {fields.get('error_description', '')}"[:WORDS_CHARS])
+    return Retry(f"no token in an answer {response.status}", is_throttle=response.status == 429)
 
 
 def sha256(text: str) -> str:
