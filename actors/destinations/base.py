@@ -180,7 +180,8 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
         """The platform's name for the event; a custom event keeps its own."""
         return self.names.get(event_name) or event_name
 
-    def url(self, path: str) -> str:
+    def api_url(self, path: str) -> str:
+        """The address of the platform's API, on `base_url` where one is set."""
         return (self.base_url or self.default_base_url).rstrip("/") + path
 
     def oauth(self) -> OAuth | None:
