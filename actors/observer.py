@@ -1,0 +1,155 @@
+"""What may be counted: one method per thing, which counts nothing by default.
+
+The core, the dispatchers and the doors are given an observer and tell it what happened, after it is committed. Labels
+are bounded by who calls: `site` and `destination` are configured ids, `source` is one of `event.Source`, `event` is
+`names.label(event_name)` (one of the 32, or `custom`), the rest are the codes below. Never a visitor, an address, a URL or
+a name that a caller made up. `count` is for callers that tell several at once. Methods are called from the event loop's
+thread; none waits and none raises.
+"""
+
+from typing import Literal, get_args
+
+Reason = Literal[
+    # at the edge: why an event or a request is not taken
+    "malformed",
+    "invalid_field",
+    "too_large",
+    "unknown_key",
+    "wrong_origin",
+    "rate_limited",
+    "no_room",
+    "shutting_down",
+    # in routing: why an event does not go to a destination
+    "no_route",
+    "consent_denied",
+    "consent_unknown",
+    "sale_denied",
+    "test_event",
+    # in delivery: why a delivery is dropped or does not go on
+    "too_old",
+    "no_identifier",
+    "not_encodable",
+    "platform_refused",
+    "attempts_exhausted",
+    "outbox_full",
+    "destination_removed",
+    "erased",
+    "paused",
+    "timeout",
+    "unreachable",
+    "throttled",
+    "unreadable",
+    "unforeseen",
+    "none",
+]
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+AttemptOutcome = Literal["delivered", "retry", "drop", "split", "pause", "refresh", "again", "failure"]
+DeliveryOutcome = Literal["queued", "delivered", "failed", "dropped"]
+BreakerState = Literal["closed", "half_open", "open"]
+DedupKey = Literal["event_id", "order_id", "checkout_token", "subscription_id", "lead_id"]
+
+
+class Observer:
+    """Counts nothing. Whoever counts overrides what it wants to know."""
+
+    # the edge
+
+    def event_received(self, site: str, source: str, count: int = 1) -> None:
+        """Events that came in, good and bad."""
+
+    def event_accepted(self, site: str, source: str, event: str, count: int = 1) -> None:
+        """Events on disk."""
+
+    def event_rejected(self, site: str, source: str, reason: Reason, count: int = 1) -> None:
+        """Events not taken. `site` is empty where the key is unknown."""
+
+    def card_data_removed(self, site: str, count: int = 1) -> None:
+        """Card numbers and the like taken out of events."""
+
+    def answered(self, door: str, status: int) -> None:
+        """One request answered, by the door `fast`, `app` or `metrics`."""
+
+    def connections(self, open_now: int) -> None:
+        """How many connections are open."""
+
+    def connection_failed(self, kind: str) -> None:
+        """A connection that was refused or ended by a failure; `kind` is a code of the listener."""
+
+    def room(self, has_room: bool) -> None:
+        """Whether the edge takes events: False while disk or budget are short."""
+
+    # actors
+
+    def event_duplicate(self, site: str, source: str, key: str) -> None:
+        """An event that is a copy of an earlier one; `key` is the kind of key by which they met."""
+
+    def event_merged(self, site: str, source: str) -> None:
+        """A copy whose fields went into the event that was waiting for it."""
+
+    def caller_limited(self, site: str, kind: str) -> None:
+        """A verdict against a caller; `kind` is `ip` or `key`."""
+
+    def turn_done(self, kind: str, duration_s: float, count: int = 1) -> None:
+        """Turns of one kind of actor, each of that duration."""
+
+    def dead_letter(self, kind: str) -> None:
+        """A message whose turn raised."""
+
+    def mailbox(self, depth: int, age_s: float) -> None:
+        """Messages not yet processed, and the age of the oldest."""
+
+    def warm_actors(self, count: int, size_bytes: int) -> None:
+        """Actors kept in memory."""
+
+    # the store
+
+    def commit_done(self, duration_s: float, group: int) -> None:
+        """One commit, synced to disk, with the number of writes in it."""
+
+    def store_bytes(self, used: int, budget: int) -> None:
+        """Bytes of the store in use, and how many it may use."""
+
+    def books_difference(self, difference: int) -> None:
+        """Accepted events that the books cannot account for: always 0."""
+
+    def unreadable_row(self, database: str) -> None:
+        """A row that could not be read and was set aside."""
+
+    # delivery
+
+    def not_routed(self, site: str, destination: str, reason: Reason) -> None:
+        """An event that does not go to a destination."""
+
+    def outbox(self, site: str, destination: str, depth: int, oldest_due_age_s: float) -> None:
+        """Deliveries that wait, and for how long the oldest has been due (0: none is)."""
+
+    def outbox_full(self, site: str, destination: str, count: int = 1) -> None:
+        """Deliveries dropped because the outbox was full."""
+
+    def attempt(
+        self, site: str, destination: str, platform: str, outcome: AttemptOutcome, latency_s: float, count: int = 1
+    ) -> None:
+        """One request to a platform and what came of `count` of its deliveries."""
+
+    def delivery(
+        self,
+        site: str,
+        destination: str,
+        platform: str,
+        outcome: DeliveryOutcome,
+        reason: Reason = "none",
+        latency_s: float | None = None,
+    ) -> None:
+        """A delivery that changed its status. `latency_s`: from arrival to the platform's yes."""
+
+    def breaker(self, site: str, destination: str, state: BreakerState) -> None:
+        """The state of a destination's breaker."""
+
+    def paused(self, site: str, destination: str, is_paused: bool) -> None:
+        """Whether a destination waits for new credentials."""
+
+    # the process
+
+    def loop_lag(self, seconds: float) -> None:
+        """By how much the event loop woke up late."""
