@@ -180,6 +180,10 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
         """The platform's name for the event; a custom event keeps its own."""
         return self.names.get(event_name) or event_name
 
+    def max_age_s(self, event: Event) -> int | None:
+        """How old this event may be when it is sent; a platform may take some kinds later than others."""
+        return self.limits.age_s
+
     def api_url(self, path: str) -> str:
         """The address of the platform's API, on `base_url` where one is set."""
         return (self.base_url or self.default_base_url).rstrip("/") + path
