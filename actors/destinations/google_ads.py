@@ -1,0 +1,184 @@
+"""Google Ads conversions: at most 2,000 events a request, by the Data Manager API or by the Google Ads API.
+
+Source: contracts/google_ads.md. The way is the setting `via`: `data_manager` (events:ingest, open to everyone, the
+default) or `google_ads_api` (uploadClickConversions, closed to newcomers since 2026-06-15). Google Ads knows no event
+names: a conversion action stands for each, and an event without one is not sent.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, Literal
+from urllib.parse import urlencode, urlsplit
+
+from msgspec import field
+
+from actors.destinations import data_manager, google_ads_api, google_ads_api_answers
+from actors.destinations.base import (
+    DAY_S,
+    Attempt,
+    Destination,
+    Drop,
+    Limits,
+    OAuth,
+    Payload,
+    Request,
+    Response,
+    Verdict,
+    encode_json,
+    post_json,
+)
+from actors.event import Event
+from actors.secret import Secret
+
+GOOGLE_ADS_URL = "https://googleads.googleapis.com"
+DATA_MANAGER_URL = "https://datamanager.googleapis.com"
+LABEL_PROPERTY = "gads_conversion_label"  # where the Events API's label is kept (contracts/events_api.md, section 4)
+ANSWER_BYTES = 2_500_000  # way A answers up to about 1 KiB for each of 2,000 rows
+
+_CUSTOMER = re.compile(r"\d{10}")
+_ACTION = re.compile(r"\d{1,19}")
+_VERSION = re.compile(r"v\d{1,3}")
+_MERCHANT = re.compile(r"\d{1,19}")
+_TWO_LETTERS = re.compile(r"[A-Za-z]{2}")
+
+
+class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
+    customer_id: str  # the account that owns the conversion actions: 10 digits
+    login_customer_id: str | None = None  # the manager account, when access comes through one
+    conversion_actions: dict[str, str] = field(default_factory=dict)  # event name -> id of the conversion action
+    conversion_labels: dict[str, str] = field(default_factory=dict)  # label sent with an event -> the same
+    is_label_action: bool = False  # a label of digits only is itself the id of the conversion action
+    via: Literal["data_manager", "google_ads_api"] = "data_manager"
+    validate_only: bool = False  # test mode: checked, not counted
+    api_version: str = "v26"  # of the Google Ads API
+    user_identifiers: bool = True  # send hashed email, phone and address
+    conversion_environment: bool = False  # way A: send WEB or APP; some accounts are refused for it
+    merchant_id: str | None = None  # Merchant Center account; with it cart data is sent
+    feed_country: str | None = None
+    feed_language: str | None = None
+    feed_label: str | None = None  # way B; default: feed_country
+    custom_variables: dict[str, str] = field(default_factory=dict)  # custom property -> A: id, B: name of the variable
+    quota_project: str | None = None  # Google Cloud project that pays, where user credentials need one
+    access_token: Secret | None = None  # a fixed one, or the next three
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    refresh_token: Secret | None = None
+    token_url: str = "https://oauth2.googleapis.com/token"
+
+    platform: ClassVar[str] = "google_ads"
+    # 90 days is the longest click window there is (section 8); body bytes are not documented.
+    limits: ClassVar[Limits] = Limits(events=2_000, body_bytes=4_000_000, age_s=90 * DAY_S, answer_bytes=ANSWER_BYTES)
+    # A cancellation or refund as a conversion would count up: Google wants an adjustment of the first (section 5).
+    names: ClassVar[Mapping[str, str | None]] = {"order_cancelled": None, "order_refunded": None}
+    default_base_url: ClassVar[str] = DATA_MANAGER_URL
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        yield from _account_problems(self)
+        yield from _action_problems(self)
+        yield from _feed_problems(self)
+        yield from _credential_problems(self)
+
+    def takes(self, event_name: str) -> bool:
+        """Names with a conversion action; where labels decide, any name, and the event says the rest."""
+        if event_name in self.names:
+            return False
+        if self.events is not None and event_name not in self.events and "*" not in self.events:
+            return False
+        return event_name in self.conversion_actions or bool(self.conversion_labels) or self.is_label_action
+
+    def api_url(self, path: str) -> str:
+        default = GOOGLE_ADS_URL if self.via == "google_ads_api" else DATA_MANAGER_URL
+        return (self.base_url or default).rstrip("/") + path
+
+    def oauth(self) -> OAuth | None:
+        """RFC 6749, section 6; None with a fixed token."""
+        if self.client_id is None or self.client_secret is None or self.refresh_token is None:
+            return None
+        form = {
+            "grant_type": "refresh_token",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret.reveal(),
+            "refresh_token": self.refresh_token.reveal(),
+        }
+        headers = (("content-type", "application/x-www-form-urlencoded"),)
+        return OAuth(request=Request(url=self.token_url, headers=headers, body=urlencode(form).encode()))
+
+    def encode(self, event: Event) -> Payload | Drop:
+        if event.consent.marketing == "denied" and "marketing" in (
+            self.needs if self.consent is None else self.consent
+        ):
+            return Drop("marketing consent is denied")
+        action_id = self.action_id(event)
+        if action_id is None:
+            return Drop("no conversion action for this event: its label is not in conversion_labels")
+        if self.via == "google_ads_api":
+            row, envelope = google_ads_api.row(self, event, action_id), b""
+        else:
+            row, envelope = data_manager.record(self, event), action_id.encode()
+        return row if isinstance(row, Drop) else Payload(encode_json(row), envelope)
+
+    def action_id(self, event: Event) -> str | None:
+        """The conversion action: that of the label which came with the event, else that of its name."""
+        label = event.custom_data.properties.get(LABEL_PROPERTY)
+        if isinstance(label, str) and label in self.conversion_labels:
+            return self.conversion_labels[label]
+        if isinstance(label, str) and self.is_label_action and _ACTION.fullmatch(label):
+            return label
+        return self.conversion_actions.get(event.event_name)
+
+    def request(self, payloads: Sequence[Payload], attempt: Attempt) -> Request:
+        headers = {"x_goog_user_project": self.quota_project} if self.quota_project else {}
+        bearer = attempt.access_token or self.access_token
+        if self.via == "google_ads_api":
+            if self.login_customer_id:
+                headers["login_customer_id"] = self.login_customer_id
+            url = self.api_url(f"/{self.api_version}/customers/{self.customer_id}:uploadClickConversions")
+            return post_json(url, google_ads_api.body(self, payloads), bearer=bearer, **headers)
+        return post_json(self.api_url("/v1/events:ingest"), data_manager.body(self, payloads), bearer=bearer, **headers)
+
+    def judge(self, response: Response, payloads: Sequence[Payload]) -> Sequence[Verdict]:
+        if self.via == "google_ads_api":
+            return google_ads_api_answers.judge(self, response, payloads)
+        return data_manager.judge(self, response, payloads)
+
+
+def _account_problems(settings: GoogleAds) -> Iterable[tuple[str, str]]:
+    for name in ("customer_id", "login_customer_id"):
+        value = getattr(settings, name)
+        if value is not None and not _CUSTOMER.fullmatch(value):
+            yield name, f"{value!r} is no customer id; give its 10 digits without hyphens"
+    if not _VERSION.fullmatch(settings.api_version):
+        yield "api_version", f"{settings.api_version!r} is no version; give v and a number, such as v26"
+
+
+def _action_problems(settings: GoogleAds) -> Iterable[tuple[str, str]]:
+    if not (settings.conversion_actions or settings.conversion_labels or settings.is_label_action):
+        yield "conversion_actions", "nothing would be sent; give the id of a conversion action for each event name"
+    for table in ("conversion_actions", "conversion_labels"):
+        for name, action_id in getattr(settings, table).items():
+            if not _ACTION.fullmatch(action_id):
+                yield f"{table}.{name}", f"{action_id!r} is no id; give the digits, not the resource name or a label"
+    for name in settings.names:
+        if name in settings.conversion_actions:
+            yield f"conversion_actions.{name}", "would count as a further conversion; leave it out"
+
+
+def _feed_problems(settings: GoogleAds) -> Iterable[tuple[str, str]]:
+    if settings.merchant_id is not None and not _MERCHANT.fullmatch(settings.merchant_id):
+        yield "merchant_id", f"{settings.merchant_id!r} is no Merchant Center account; give its digits"
+    for name in ("feed_country", "feed_language"):
+        value = getattr(settings, name)
+        if value is not None and not _TWO_LETTERS.fullmatch(value):
+            yield name, f"{value!r} is no code; give two letters"
+
+
+def _credential_problems(settings: GoogleAds) -> Iterable[tuple[str, str]]:
+    parts = {name: getattr(settings, name) for name in ("client_id", "client_secret", "refresh_token")}
+    missing = [name for name, value in parts.items() if not value]
+    if len(missing) == len(parts) and not settings.access_token:
+        yield "access_token", "no credentials; give client_id, client_secret and refresh_token, or an access_token"
+    elif missing and len(missing) < len(parts):
+        yield missing[0], "client_id, client_secret and refresh_token belong together; give all three"
+    url = urlsplit(settings.token_url)
+    if url.scheme not in ("https", "http") or not url.hostname:
+        yield "token_url", f"{settings.token_url!r} is no address; give https://host/path"
