@@ -1,0 +1,171 @@
+"""Counters, gauges and histograms with bounded labels, cheap enough for every event.
+
+prometheus-client's own children take a lock and walk the buckets at each observation; these are plain cells, written by
+the event loop's thread alone and read by the thread that renders (a reader may see a count that is one behind).
+
+Each family has a bound on its series. Past it, what is new is counted in one cell whose labels are all `other`, so
+nothing is lost and no caller can grow the page.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+OTHER = "other"
+LABEL_CHARS = 128
+
+
+class Cell:
+    """One number."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: float = 0
+
+
+class Buckets:
+    """One histogram: how many observations fell under each bound, and their sum."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total: float = 0
+
+    def observe(self, value: float, count: int = 1) -> None:
+        self.counts[bisect_left(self.bounds, value)] += count
+        self.total += value * count
+
+
+C = TypeVar("C", Cell, Buckets)
+
+
+class _Family(Generic[C]):
+    """Cells by their labels. `bound`: how many there may be, the one for `other` included."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], bound: int) -> None:
+        self.name, self.text, self.labels, self.bound = name, text, labels, bound
+        self._cells: dict[tuple[str, ...], C] = {}
+        self._other: C | None = None
+
+    def new(self) -> C:
+        raise NotImplementedError
+
+    def at(self, *labels: str) -> C:
+        """The cell with these label values."""
+        cell = self._cells.get(labels)
+        return cell if cell is not None else self._add(tuple(map(_label, labels)))
+
+    def _add(self, labels: tuple[str, ...]) -> C:
+        cell = self._cells.get(labels)
+        if cell is not None:
+            return cell
+        if len(self._cells) >= self.bound - (self._other is None and bool(labels)):
+            return self._the_other()
+        return self._cells.setdefault(labels, self.new())
+
+    def _the_other(self) -> C:
+        if self._other is None:
+            self._other = self._cells.setdefault((OTHER,) * len(self.labels), self.new())
+        return self._other
+
+    def cells(self) -> list[tuple[tuple[str, ...], C]]:
+        return list(self._cells.items())
+
+    def collect(self) -> Metric:
+        raise NotImplementedError
+
+    @property
+    def samples(self) -> int:
+        """Lines of one cell on the page."""
+        return 1
+
+
+class Counter(_Family[Cell]):
+    def new(self) -> Cell:
+        return Cell()
+
+    def collect(self) -> Metric:
+        family = CounterMetricFamily(self.name, self.text, labels=self.labels)
+        for labels, cell in self.cells():
+            family.add_metric(labels, cell.value)
+        return family
+
+
+class Gauge(_Family[Cell]):
+    def new(self) -> Cell:
+        return Cell()
+
+    def collect(self) -> Metric:
+        family = GaugeMetricFamily(self.name, self.text, labels=self.labels)
+        for labels, cell in self.cells():
+            family.add_metric(labels, cell.value)
+        return family
+
+
+class Histogram(_Family[Buckets]):
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], bound: int, bounds: tuple[float, ...]) -> None:
+        super().__init__(name, text, labels, bound)
+        self.bounds = bounds
+
+    def new(self) -> Buckets:
+        return Buckets(self.bounds)
+
+    def collect(self) -> Metric:
+        family = HistogramMetricFamily(self.name, self.text, labels=self.labels)
+        for labels, cell in self.cells():
+            family.add_metric(labels, list(_cumulative(cell)), cell.total)
+        return family
+
+    @property
+    def samples(self) -> int:
+        return len(self.bounds) + 3  # one for each bound, +Inf, _count and _sum
+
+
+class Families(Collector):
+    """All families of one observer, as prometheus-client's registry wants them."""
+
+    def __init__(self) -> None:
+        self.all: list[Counter | Gauge | Histogram] = []
+
+    def counter(self, name: str, text: str, *labels: str, bound: int) -> Counter:
+        return self._keep(Counter(name, text, labels, bound))
+
+    def gauge(self, name: str, text: str, *labels: str, bound: int = 1) -> Gauge:
+        return self._keep(Gauge(name, text, labels, bound))
+
+    def histogram(self, name: str, text: str, *labels: str, bounds: tuple[float, ...], bound: int = 1) -> Histogram:
+        return self._keep(Histogram(name, text, labels, bound, bounds))
+
+    def _keep(self, family: "F") -> "F":
+        self.all.append(family)
+        return family
+
+    def collect(self) -> Iterable[Metric]:
+        for family in self.all:
+            yield family.collect()
+
+    @property
+    def most_samples(self) -> int:
+        """How many lines the page can have at most."""
+        return sum(family.bound * family.samples for family in self.all)
+
+
+F = TypeVar("F", Counter, Gauge, Histogram)
+
+
+def _cumulative(cell: Buckets) -> Iterator[tuple[str, float]]:
+    seen = 0
+    for bound, count in zip((*cell.bounds, float("inf")), tuple(cell.counts), strict=True):
+        seen += count
+        yield "+Inf" if bound == float("inf") else str(bound), seen
+
+
+def _label(value: str) -> str:
+    """A label value that renders: a lone surrogate would make every scrape fail."""
+    return value[:LABEL_CHARS].encode("utf-8", "replace").decode("utf-8")
