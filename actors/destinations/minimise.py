@@ -1,0 +1,81 @@
+"""What of page addresses and custom properties may go to a platform: no person's data, no other platform's click id.
+
+Both platforms' pages forbid personal data outside their own fields for it (contracts/meta.md, section 4;
+contracts/ga4.md, section 4), and contracts/click_ids.md, section 1, gives a platform only its own click id.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+from urllib.parse import unquote_plus
+
+Network = Literal["meta", "google"]
+
+# Query parameters that hold a click id, and whose it is. fmt keeps the groups of contracts/click_ids.md, section 2.
+_META = frozenset({"fbclid"})
+_GOOGLE = frozenset({"gclid", "gbraid", "wbraid", "dclid", "gad_source", "gad_campaignid", "srsltid", "_gl"})
+# fmt: off
+_OTHERS = frozenset({
+    "ttclid", "epik", "sccid", "li_fat_id", "rdt_cid", "awc", "tblci", "msclkid", "_kx", "twclid",
+    "ajs_uid", "ajs_aid",
+})
+_OWN: Mapping[Network, frozenset[str]] = {"meta": _META, "google": _GOOGLE}
+_CLICK_IDS = _META | _GOOGLE | _OTHERS
+
+# Names, without `_`, `-`, spaces and case, whose values are personal whatever they are.
+_PERSONAL = frozenset({
+    "email", "emailaddress", "mail", "phone", "phonenumber", "tel", "telephone", "mobile", "mobilephone",
+    "firstname", "lastname", "fullname", "surname", "fname", "lname", "customername", "username",
+    "address", "address1", "address2", "street", "streetaddress", "shippingaddress", "billingaddress",
+    "dateofbirth", "dob", "birthday", "birthdate", "gender", "ssn", "password", "passwd", "ip", "ipaddress",
+})
+
+# Directions to the gateway, not facts about the event (contracts/events_api.md, section 3).
+_DIRECTIONS = frozenset({
+    "meta_event", "ga_event", "gads_conversion_label", "meta_pixel_id", "meta_test_code", "ga_measurement_id",
+})
+# fmt: on
+
+_EMAIL = re.compile(r"[\w.+%-](?:@|%40)[\w-]+\.\w", re.IGNORECASE)
+_SEPARATORS = str.maketrans("", "", "_- .")
+
+
+def page_url(url: str | None, network: Network) -> str | None:
+    """The address without the query parameters that are personal or another network's; else unchanged."""
+    if url is None or "?" not in url:
+        return url
+    head, _, rest = url.partition("?")
+    query, hash_mark, fragment = rest.partition("#")
+    parts = query.split("&")
+    kept = [part for part in parts if _may_leave(part, network)]
+    if len(kept) == len(parts):
+        return url
+    return head + ("?" if kept else "") + "&".join(kept) + hash_mark + fragment
+
+
+def leaving_properties(properties: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The custom properties that may leave: not the personal ones, not the gateway's own directions."""
+    for name, value in properties.items():
+        if value is not None and name not in _DIRECTIONS and not is_personal(name, value):
+            yield name, value
+
+
+def is_personal(name: str, value: object) -> bool:
+    """Whether the name says personal data, or the value holds an email address."""
+    if name.translate(_SEPARATORS).lower() in _PERSONAL:
+        return True
+    if isinstance(value, list):
+        return any(_has_email(entry) for entry in value)
+    return _has_email(value)
+
+
+def _has_email(value: object) -> bool:
+    return isinstance(value, str) and ("@" in value or "%40" in value) and _EMAIL.search(value) is not None
+
+
+def _may_leave(part: str, network: Network) -> bool:
+    name, _, value = part.partition("=")
+    name = unquote_plus(name)
+    if is_personal(name, value):
+        return False
+    return name.lower() not in _CLICK_IDS or name.lower() in _OWN[network]
