@@ -1,0 +1,139 @@
+"""Actor, Turn, Message, Ref: what an actor is and what its turn may ask for.
+
+An actor is state addressed by kind and key. The runtime creates it on its first message, keeps it in memory while it is
+warm, writes it at the commit of each turn and forgets it when it is cold. A turn is a pure function of state, message,
+time and random source: it changes its own state and tells `turn` the rest. Nothing it asks for happens before the
+commit.
+"""
+
+from random import Random
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from actors.event import Consent, Event
+from actors.snapshot import Snapshot
+from store.records import Copy, Sighting
+
+S = TypeVar("S", bound=Struct)
+
+
+class Ref(Struct, frozen=True):
+    """The address of an actor. An empty key is an actor without a memory: its state is blank and is not kept."""
+
+    kind: str
+    key: str
+
+
+class Position(Struct, frozen=True):
+    """Where a message is in the log."""
+
+    shard: int
+    sequence: int
+
+
+class Message(Struct, frozen=True, tag=True):
+    """What actors tell each other; each kind of message is a subclass beside the actor that takes it."""
+
+    carries: ClassVar[bool] = False  # an event is lost if the turn for this message fails
+
+
+class Arrived(Message, frozen=True, kw_only=True):
+    """An event as the edge put it into the mailbox. Taken by the visitor actor."""
+
+    carries: ClassVar[bool] = True
+    event: Event
+    at: Position
+    caller: str = ""
+    session_id: str = ""
+
+
+class Processing(Struct, frozen=True, kw_only=True):
+    """One event with all that was learnt about it before it is routed."""
+
+    event: Event
+    at: Position
+    session_id: str | None = None
+    consent: Consent = Consent()
+    consent_from: str = ""
+    order: str | None = None
+    copies: tuple[Copy, ...] = ()
+    fields_from: dict[str, str] = {}
+    is_merged: bool = False  # the event differs from what the log holds
+    held_as: str | None = None  # event_id under which it waited for its twin
+
+
+class Turn(Protocol):
+    """What a turn may read and ask for. Everything asked for commits together with the actor's state."""
+
+    now_ms: int
+    random: Random
+    snapshot: Snapshot
+
+    def send(self, ref: Ref, message: Message) -> None:
+        """The message is taken in the same commit, after this turn."""
+        ...
+
+    def alarm_at(self, at_ms: int | None) -> None:
+        """Wakes this actor at that time, or never; one alarm per actor, durable, late rather than never."""
+        ...
+
+    def sighting(self, event: Event) -> tuple[str, str, Sighting] | None:
+        """The first event this one is a copy of: (key, value, where), looked up by the keys of `dedup.keys_of`."""
+        ...
+
+    def remember(self, event: Event, order: str | None) -> None:
+        """From now on events that share one of this event's keys are copies of it."""
+        ...
+
+    def key_of(self, event: Event) -> bytes:
+        """The key of the event's row."""
+        ...
+
+    def hold(self, event: Event, at: Position, order: str) -> None:
+        """Records an event that waits for its twin."""
+        ...
+
+    def merged(self, event: Event, at: Position, order: str, into: bytes) -> None:
+        """Records a copy whose fields are in another event."""
+        ...
+
+    def duplicate(self, event: Event, at: Position, of: bytes, key: str, value: str) -> None:
+        """Records a copy that came too late or brought nothing: it goes nowhere."""
+        ...
+
+    def process(self, processing: Processing) -> None:
+        """Routes the event: one delivery or one reason per destination, in the books and in the outbox."""
+        ...
+
+    def publish_verdict(self, site: str, caller: str, until_ms: int | None) -> None:
+        """Tells the edge to refuse a caller until then; None takes the verdict back."""
+        ...
+
+    def count(self, what: str, **labels: str) -> None:
+        """Tells the observer, after the commit."""
+        ...
+
+
+class Actor(Generic[S]):
+    """One kind of actor. Subclasses name their kind, its number in keys, and their state."""
+
+    kind: ClassVar[str]
+    number: ClassVar[int]  # in store keys; never reused
+    version: ClassVar[int] = 1  # of the state; `upgrade` reads older ones
+    state_type: ClassVar[type[Any]]
+
+    def __init__(self, key: str, state: S) -> None:
+        self.key = key
+        self.state = state
+
+    def receive(self, message: Any, turn: Turn) -> None:
+        raise TypeError(f"{self.kind} takes no {type(message).__name__}")
+
+    def alarm(self, turn: Turn) -> None:
+        """Called when the actor's alarm is due; the alarm is gone by then."""
+
+    @classmethod
+    def upgrade(cls, version: int, data: bytes) -> Any:
+        """The state from an older stored version."""
+        raise ValueError(f"no way from version {version} of {cls.kind} to {cls.version}")

@@ -1,0 +1,374 @@
+"""A batch of turns and all that they change, to be committed at once: the view that a turn reads and asks through.
+
+Reads see the store as it was when the batch began and, over it, what earlier turns of the batch changed. Writes are
+only collected here; `freeze` encodes them into one function for the writer.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import lmdb
+import msgspec
+from msgspec import Struct
+
+from actors import dedup
+from actors.actor import Message, Position, Processing, Ref
+from actors.event import Event
+from actors.merging import conflicts
+from actors.routing import decide
+from actors.snapshot import Snapshot
+from actors.warm import Warm, WarmActors
+from store import keys
+from store.env import Store, fetch
+from store.errors import Unreadable
+from store.mailbox import body_at
+from store.records import (
+    DEAD,
+    DELIVERY,
+    EVENT,
+    OUTBOX,
+    SIGHTING,
+    Copy,
+    DeadLetter,
+    DeliveryRow,
+    EventRow,
+    OutboxRow,
+    Sighting,
+)
+from store.writer import WriteTxn
+
+COPIES_KEPT = 50
+LAST_GENERATION = 255
+
+_event_encoder = msgspec.msgpack.Encoder()
+
+Put = tuple[str, bytes, bytes | None]  # database, key, value; None deletes
+
+
+class Counted(Struct, frozen=True):
+    """Something for the observer, told after the commit."""
+
+    what: str
+    labels: dict[str, str]
+
+
+class Batch:
+    """Implements `Turn` for one actor at a time (`current`)."""
+
+    def __init__(
+        self,
+        store: Store,
+        txn: lmdb.Transaction,
+        warm: WarmActors,
+        snapshot: Snapshot,
+        depths: dict[bytes, int],
+        *,
+        now_ms: int,
+        seed: int,
+        outbox_limit: int,
+    ) -> None:
+        self.now_ms = now_ms
+        self.random = Random(seed)
+        self.snapshot = snapshot
+        self._dbs = store.dbs
+        self._txn = txn
+        self._warm = warm
+        self._depths = depths
+        self._outbox_limit = outbox_limit
+        self._current: Warm | None = None
+        self.sent: list[tuple[Ref, Message]] = []
+        self._touched: dict[bytes, Warm] = {}
+        self._events: dict[bytes, EventRow] = {}
+        self._sightings: dict[bytes, Sighting] = {}
+        self._puts: list[Put] = []
+        self._books: dict[tuple[str, str, int], dict[str, int]] = {}
+        self.queued: dict[bytes, int] = {}  # destination key -> deliveries put into its outbox
+        self.counted: list[Counted] = []
+        self.verdicts: dict[tuple[str, str], int | None] = {}
+        self.turns = 0
+
+    # --- what the runtime does around a turn ---
+
+    def actor(self, ref: Ref) -> Warm:
+        """The actor, from memory or from the store, marked as changed."""
+        found = self._warm.get(ref, self._txn, self.now_ms)
+        self._touched[found.state_key] = found
+        self._current = found
+        return found
+
+    def touched(self) -> list[Warm]:
+        return list(self._touched.values())
+
+    def move_cursor(self, shard: int, sequence: int) -> None:
+        self._puts.append(("cursor", keys.shard(shard), keys.u64(sequence)))
+
+    def take_alarm(self, alarm_key: bytes) -> None:
+        self._puts.append(("alarm", alarm_key, None))
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        key = keys.u64(letter.at_ms) + keys.digest16(
+            letter.kind, letter.actor_key, repr(letter.sequence), letter.message
+        )
+        self._puts.append(("dead", key, DEAD.encode(letter)))
+        self.count("dead_letter", kind=letter.kind)
+
+    def quarantine(self, database: str, key: bytes, raw: bytes) -> None:
+        """Sets a row aside that cannot be read."""
+        self._puts.append(("quarantine", database.encode() + b"\x00" + key, raw))
+        self.count("unreadable_row", database=database)
+
+    def book(self, event: Event, destination: str, **changes: int) -> None:
+        self.book_at(event.site, destination, event.received_at_ms, **changes)
+
+    def book_at(self, site: str, destination: str, received_at_ms: int, **changes: int) -> None:
+        hour_ms = received_at_ms // keys.HOUR_MS * keys.HOUR_MS
+        counts = self._books.setdefault((site, destination, hour_ms), {})
+        for name, change in changes.items():
+            counts[name] = counts.get(name, 0) + change
+
+    # --- Turn ---
+
+    def send(self, ref: Ref, message: Message) -> None:
+        self.sent.append((ref, message))
+
+    def alarm_at(self, at_ms: int | None) -> None:
+        assert self._current is not None, "an alarm belongs to the actor whose turn it is"
+        self._current.alarm_at_ms = at_ms
+
+    def count(self, what: str, **labels: str) -> None:
+        self.counted.append(Counted(what, labels))
+
+    def publish_verdict(self, site: str, caller: str, until_ms: int | None) -> None:
+        self.verdicts[site, caller] = until_ms
+        value = keys.u64(until_ms) if until_ms is not None else None
+        self._puts.append(("verdict", keys.verdict(site, caller), value))
+
+    def key_of(self, event: Event) -> bytes:
+        """Counts up past rows of the same id whose window is over: those are other events."""
+        window_ms = self._window_ms(event.site)
+        key = keys.event(event.site, event.event_id, event.event_name)
+        for generation in range(1, LAST_GENERATION + 1):
+            row = self._event_row(key)
+            if row is None or event.received_at_ms < row.received_at_ms + window_ms:
+                return key
+            key = keys.event(event.site, event.event_id, event.event_name, generation)
+        return key
+
+    def sighting(self, event: Event) -> tuple[str, str, Sighting] | None:
+        if not event.is_id_made:
+            key = self.key_of(event)
+            row = self._event_row(key)
+            if row is not None:
+                return (
+                    "event_id",
+                    event.event_id,
+                    Sighting(event_key=row.merged_into or key, until_ms=0, order=row.order),
+                )
+        for kind, value in dedup.keys_of(event):
+            found = self._sighting(keys.dedup(event.site, event.event_name, kind, value))
+            if found is not None and event.received_at_ms < found.until_ms:
+                return kind, value, found
+        return None
+
+    def remember(self, event: Event, order: str | None) -> None:
+        for kind, value in dedup.keys_of(event):
+            key = keys.dedup(event.site, event.event_name, kind, value)
+            known = self._sighting(key)
+            if known is None or event.received_at_ms >= known.until_ms:
+                until_ms = event.received_at_ms + self._remembered_ms(event)
+                self._sightings[key] = Sighting(event_key=self.key_of(event), until_ms=until_ms, order=order)
+
+    def hold(self, event: Event, at: Position, order: str) -> None:
+        self._put_event(event, at, self.key_of(event), status="held", order=order)
+        self._index(event, at, self.key_of(event))
+        self.book(event, "", held=1)
+
+    def merged(self, event: Event, at: Position, order: str, into: bytes) -> None:
+        key = self.key_of(event)
+        if key != into:
+            self._put_event(event, at, key, status="merged", order=order, merged_into=into)
+        self._index(event, at, key)
+        self.book(event, "", merged=1)
+
+    def duplicate(self, event: Event, at: Position, of: bytes, key: str, value: str) -> None:
+        own = self.key_of(event)
+        first = self._event_row(of)
+        if own != of and self._event_row(own) is None:
+            self._put_event(event, at, own, status="duplicate", merged_into=of)
+        if first is not None and len(first.copies) < COPIES_KEPT:
+            copy = Copy(
+                event_id=event.event_id,
+                source=event.source,
+                received_at_ms=event.received_at_ms,
+                shard=at.shard,
+                sequence=at.sequence,
+                key=key,
+                value=value,
+                conflicts=self._conflicts(first, event),
+            )
+            self._events[of] = msgspec.structs.replace(first, copies=(*first.copies, copy))
+        self._index(event, at, own)
+        self.book(event, "", duplicates=1)
+        self.count("event_duplicate", site=event.site, source=event.source, key=key)
+
+    def process(self, processing: Processing) -> None:
+        event = processing.event
+        key = self._settle_copies(processing)
+        site = self.snapshot.sites.get(event.site)
+        decisions = decide(event, processing.consent, site) if site is not None else []
+        routed = tuple(decision.destination for decision in decisions if decision.reason is None)
+        self._put_event(
+            event,
+            processing.at,
+            key,
+            status="processed",
+            order=processing.order,
+            body=_event_encoder.encode(event) if processing.is_merged else None,
+            copies=processing.copies,
+            fields_from=processing.fields_from,
+            session_id=processing.session_id,
+            consent=_choices(processing),
+            consent_from=processing.consent_from,
+            routed=routed,
+            not_routed={d.destination: d.reason for d in decisions if d.reason is not None},
+        )
+        for decision in decisions:
+            self.book(event, decision.destination, processed=1)
+            if decision.reason is None:
+                self._enqueue(event, processing.at, key, decision.destination)
+            else:
+                self.book(event, decision.destination, **{f"not_routed:{decision.reason}": 1})
+                self.count("not_routed", site=event.site, destination=decision.destination, reason=decision.reason)
+
+    # --- helpers of process ---
+
+    def _settle_copies(self, processing: Processing) -> bytes:
+        """The key of the one event; the rows of its copies point to it, and the hour that held it lets it go."""
+        event = processing.event
+        key = self.key_of(event)
+        others = {copy.event_id for copy in processing.copies if copy.is_merged}
+        if processing.held_as is not None:
+            others.add(processing.held_as)
+            self.book(event, "", held=-1, processed=1)
+        else:
+            self._index(event, processing.at, key)
+            self.book(event, "", processed=1)
+        for event_id in others - {event.event_id}:
+            other = self.key_of(msgspec.structs.replace(event, event_id=event_id))
+            row = self._event_row(other)
+            if row is not None:
+                self._events[other] = msgspec.structs.replace(row, status="merged", merged_into=key)
+        return key
+
+    def _enqueue(self, event: Event, at: Position, key: bytes, destination: str) -> None:
+        destination_key = keys.destination(event.site, destination)
+        depth = self._depths.get(destination_key, 0) + self.queued.get(destination_key, 0)
+        if depth >= self._outbox_limit:
+            row = DeliveryRow(
+                status="dropped", destination=destination, reason="outbox_full", settled_at_ms=self.now_ms,
+                words=f"the outbox holds {depth} deliveries, its limit",
+            )  # fmt: skip
+            self._puts.append(("delivery", keys.delivery(key, destination_key), DELIVERY.encode(row)))
+            self.book(event, destination, **{"dropped:outbox_full": 1})
+            self.count("outbox_full", site=event.site, destination=destination)
+            return
+        self.queued[destination_key] = self.queued.get(destination_key, 0) + 1
+        outbox_key = keys.outbox(destination_key, keys.NEW_LANE, self.now_ms, at.shard, at.sequence)
+        self._puts.append(("outbox", outbox_key, OUTBOX.encode(OutboxRow(key))))
+        self.book(event, destination, queued=1)
+
+    def _put_event(self, event: Event, at: Position, key: bytes, **fields: Any) -> None:
+        self._events[key] = EventRow(
+            site=event.site,
+            event_id=event.event_id,
+            event_name=event.event_name,
+            source=event.source,
+            received_at_ms=event.received_at_ms,
+            shard=at.shard,
+            sequence=at.sequence,
+            visitor_id=event.user_data.anonymous_id,
+            **fields,
+        )
+
+    def _index(self, event: Event, at: Position, key: bytes) -> None:
+        """By time of the site, by visitor and by order."""
+        received = event.received_at_ms
+        self._puts.append(("site_event", keys.site_event(event.site, received, at.shard, at.sequence), key))
+        if event.user_data.anonymous_id is not None:
+            visitor_key = keys.visitor_event(event.site, event.user_data.anonymous_id, received, key)
+            self._puts.append(("visitor_event", visitor_key, b""))
+        if event.custom_data.order_id is not None:
+            order_key = keys.order_event(event.site, event.custom_data.order_id, received, key)
+            self._puts.append(("order_event", order_key, b""))
+
+    def _event_row(self, key: bytes) -> EventRow | None:
+        row = self._events.get(key)
+        if row is not None:
+            return row
+        raw = fetch(self._txn, self._dbs["event"], key)
+        if raw is None:
+            return None
+        try:
+            return EVENT.decode(raw)
+        except Unreadable:
+            self.quarantine("event", key, raw)
+            return None
+
+    def _sighting(self, key: bytes) -> Sighting | None:
+        found = self._sightings.get(key)
+        if found is not None:
+            return found
+        raw = fetch(self._txn, self._dbs["dedup"], key)
+        try:
+            return SIGHTING.decode(raw) if raw is not None else None
+        except Unreadable:
+            self.quarantine("dedup", key, raw or b"")
+            return None
+
+    def _conflicts(self, first: EventRow, copy: Event) -> tuple[str, ...]:
+        body = first.body or self._body_in_log(first)
+        return conflicts(msgspec.msgpack.decode(body, type=Event), copy) if body is not None else ()
+
+    def _body_in_log(self, row: EventRow) -> bytes | None:
+        return body_at(self._txn, self._dbs, row.shard, row.sequence)
+
+    def _window_ms(self, site: str) -> int:
+        rules = self.snapshot.sites.get(site)
+        return rules.dedup_window_ms if rules is not None else keys.HOUR_MS * 24
+
+    def _remembered_ms(self, event: Event) -> int:
+        rules = self.snapshot.sites.get(event.site)
+        if rules is not None and dedup.lives_as_long_as_its_record(event):
+            return rules.retention_ms
+        return self._window_ms(event.site)
+
+    # --- the end ---
+
+    def freeze(self) -> Callable[[WriteTxn], None]:
+        """All that the batch changes, encoded, as one function for the writer."""
+        puts = self._puts
+        puts += [("event", key, EVENT.encode(row)) for key, row in self._events.items()]
+        puts += [("dedup", key, SIGHTING.encode(row)) for key, row in self._sightings.items()]
+        for actor in self._touched.values():
+            puts += actor.puts(self.now_ms)
+        books, queued = self._books, self.queued
+
+        def apply(write: WriteTxn) -> None:
+            for database, key, value in puts:
+                if value is None:
+                    write.delete(database, key)
+                else:
+                    write.put(database, key, value)
+            for (site, destination, hour_ms), changes in books.items():
+                write.count(site, destination, hour_ms, changes)
+            for destination_key, change in queued.items():
+                write.change_depth(destination_key, change)
+
+        return apply
+
+
+def _choices(processing: Processing) -> dict[str, str]:
+    consent = processing.consent
+    pairs = ((name, getattr(consent, name)) for name in consent.__struct_fields__)
+    return {name: choice for name, choice in pairs if choice is not None}

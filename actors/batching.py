@@ -1,0 +1,104 @@
+"""Groups deliveries into the requests that a platform takes, and splits a refused group.
+
+Deliveries share a request only where their payloads' envelopes are equal. A refused group is halved, and each half goes
+out alone: k bad events in n cost at most 2·k·log₂(n) requests.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+
+from actors.destinations.base import Limits
+from actors.work import Work
+
+OVERHEAD_BYTES = 1_024  # of a request's own part, beside its envelope
+
+
+class _Group:
+    __slots__ = ("since_s", "works")
+
+    def __init__(self, since_s: float) -> None:
+        self.works: deque[Work] = deque()
+        self.since_s = since_s
+
+
+class Lots:
+    """Deliveries that wait for a request, by envelope; the one that waits longest goes first."""
+
+    def __init__(self, limits: Limits, linger_s: float) -> None:
+        self._limits = limits
+        self._linger_s = linger_s
+        self._first: deque[list[Work]] = deque()  # parts of refused groups and innocents: they keep their company
+        self._groups: OrderedDict[bytes, _Group] = OrderedDict()
+        self._full: deque[bytes] = deque()  # envelopes of groups that need not wait
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._first and not self._groups
+
+    def add(self, work: Work, now_s: float) -> None:
+        envelope = work.payload.envelope
+        group = self._groups.get(envelope)
+        if group is None:
+            group = self._groups[envelope] = _Group(now_s)
+        group.works.append(work)
+        if len(group.works) == self._limits.events:
+            self._full.append(envelope)
+
+    def add_first(self, works: list[Work]) -> None:
+        """Goes out again before all others, in the same company."""
+        if works:
+            self._first.append(works)
+
+    def split(self, works: Sequence[Work]) -> None:
+        """Halves a group that one event spoiled; the halves go out first, each by itself."""
+        if not works:
+            return
+        middle = (len(works) + 1) // 2
+        for half in (list(works[middle:]), list(works[:middle])):
+            if half:
+                self._first.appendleft(half)
+
+    def is_ready(self, now_s: float) -> bool:
+        wait_s = self.linger_s(now_s)
+        return wait_s is not None and wait_s <= 0
+
+    def linger_s(self, now_s: float) -> float | None:
+        """How long the next request waits for company; None where nothing waits."""
+        if self._first or self._full:
+            return 0.0
+        if not self._groups:
+            return None
+        oldest = next(iter(self._groups.values()))  # groups stand in the order in which they were begun
+        return max(0.0, oldest.since_s + self._linger_s - now_s)
+
+    def take(self, now_s: float, most: int) -> list[Work] | None:
+        """The deliveries of the next request, at most `most`; None where all still wait for company."""
+        if self._first:
+            return self._take_first(most)
+        if not self.is_ready(now_s):
+            return None
+        envelope = self._full.popleft() if self._full else next(iter(self._groups))
+        group = self._groups[envelope]
+        lot = self._fill(group.works, min(most, self._limits.events), len(envelope))
+        if not group.works:
+            del self._groups[envelope]
+        elif len(group.works) >= self._limits.events:
+            self._full.append(envelope)
+        return lot
+
+    def _take_first(self, most: int) -> list[Work]:
+        works = self._first.popleft()
+        lot, rest = works[:most], works[most:]
+        if rest:
+            self._first.appendleft(rest)
+        return lot
+
+    def _fill(self, works: deque[Work], most: int, envelope_bytes: int) -> list[Work]:
+        lot = [works.popleft()]
+        size = OVERHEAD_BYTES + envelope_bytes + len(lot[0].payload.body)
+        while works and len(lot) < most:
+            size += len(works[0].payload.body) + 1
+            if size > self._limits.body_bytes:
+                break
+            lot.append(works.popleft())
+        return lot

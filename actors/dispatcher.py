@@ -1,0 +1,433 @@
+"""One destination: takes what is due, has the adapter encode and judge, sends, settles. Waits for nobody else.
+
+What is taken stays in the outbox until it is settled, so a crash sends again what was under way and nothing else. Three
+lines wait to be sent: parts of a refused batch first, then new and retried deliveries by turns. Nothing goes out
+while the breaker is open, the platform asked for a pause, or its credentials are refused.
+"""
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final, Protocol
+
+import structlog
+import trio
+from msgspec import Struct
+
+from actors.batching import Lots
+from actors.destinations.base import (
+    Again,
+    Attempt,
+    Delivered,
+    Destination,
+    Drop,
+    Pause,
+    Payload,
+    Refresh,
+    Request,
+    Response,
+    Retry,
+    Split,
+    Token,
+    Verdict,
+)
+from actors.event import Event
+from actors.observer import Observer, Reason
+from actors.pacing import Breaker, Throttle, Window
+from actors.redaction import Redactor, secrets_of
+from actors.transport import Failure
+from actors.work import (
+    AGAIN_MOST,
+    Settled,
+    Work,
+    commit,
+    dropped,
+    event_to_send,
+    outcome_of,
+    settle,
+    waiting,
+    words_of,
+)
+from store import keys
+from store.env import Store
+from store.outbox import Due, due, oldest_due_ms
+from store.records import AttemptRow, EventRow
+from store.writer import Writer
+
+LINGER_S: Final = 0.05  # how long a batch that is not full waits for more
+IN_HAND: Final = 4_000  # deliveries taken from the outbox and not settled, at most
+FETCH: Final = 256  # rows read in one step
+RESCAN_S: Final = 10.0  # the lanes are read from their beginning so often, should the clock have gone back
+IDLE_S: Final = 60.0
+TOKEN_EARLY_S: Final = 120.0  # an access token is replaced so long before it ends
+PAYLOAD_KEPT_BYTES: Final = 16_384
+
+
+class Sender(Protocol):
+    """What sends a request; never raises for anything a peer can do."""
+
+    async def send(self, request: Request) -> Response | Failure: ...
+
+
+class Hub(Struct, frozen=True, kw_only=True):
+    """What every dispatcher of a core is given."""
+
+    store: Store
+    writer: Writer
+    now_ms: Callable[[], int]
+    random: Random
+    observer: Observer
+    on_settled: Callable[[bytes, int], None]  # destination key, change of its outbox's depth
+    at_point: Callable[[str], None] = lambda _: None  # named points, where a crash test may stop the process
+
+
+class Dispatcher:
+    """`run` never returns; `wake` says that there may be something due; `statistics` is for metrics."""
+
+    def __init__(
+        self,
+        site: str,
+        destination: Destination,
+        sender: Sender,
+        hub: Hub,
+        *,
+        open_plaintext: Callable[[Event], Event] | None = None,
+        linger_s: float = LINGER_S,
+    ) -> None:
+        self.site = site
+        self.destination = destination
+        self.key = keys.destination(site, destination.id)
+        self.pause_reason: str | None = None
+        self.breaker = Breaker(hub.random)
+        self._sender = sender
+        self._hub = hub
+        self._open = open_plaintext if destination.opens_plaintext() else None
+        self._redact = Redactor(secrets_of(destination))
+        self._lots = Lots(destination.limits, linger_s if destination.limits.events > 1 else 0.0)
+        self._window = Window(destination.concurrency)
+        self._throttle = Throttle()
+        self._in_hand: set[bytes] = set()
+        self._in_flight = 0
+        self._after = {keys.NEW_LANE: b"", keys.RETRY_LANE: b""}
+        self._rescan_at_s = 0.0
+        self._next_due_ms: int | None = None
+        self._token: Token | None = None
+        self._token_until_s = 0.0
+        self._token_lock = trio.Lock()
+        self._work = trio.Event()
+        self._log = structlog.get_logger().bind(site=site, destination=destination.id)
+
+    def wake(self) -> None:
+        self._work.set()
+
+    @property
+    def platform(self) -> str:
+        return self.destination.platform
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            while True:
+                self._work = trio.Event()
+                is_busy = await self._fetch()
+                while self._may_send() and (lot := self._lots.take(trio.current_time(), self._most())) is not None:
+                    self._in_flight += 1
+                    nursery.start_soon(self._send, lot, self.breaker.is_probing)
+                    is_busy = True
+                if is_busy:
+                    await trio.lowlevel.checkpoint()
+                    continue
+                with trio.move_on_after(self._idle_s()):
+                    await self._work.wait()
+
+    # --- taking ---
+
+    async def _fetch(self) -> bool:
+        """Reads due rows into lots, both lanes by turns; True where there may be more to read at once."""
+        if self.pause_reason is not None or len(self._in_hand) >= IN_HAND:
+            return False
+        now_s = trio.current_time()
+        if now_s >= self._rescan_at_s:
+            self._after = dict.fromkeys(self._after, b"")
+            self._rescan_at_s = now_s + RESCAN_S
+        self._next_due_ms = None
+        settled: list[Settled] = []
+        found = 0
+        for lane in self._after:
+            found += self._fetch_lane(lane, settled)
+        if settled:
+            await self._commit(settled)
+        return found > 0
+
+    def _fetch_lane(self, lane: int, settled: list[Settled]) -> int:
+        now_ms = self._hub.now_ms()
+        most = min(FETCH, IN_HAND - len(self._in_hand))
+        scan = due(self._hub.store, self.key, lane, self._after[lane], now_ms, most, self._in_hand)
+        self._after[lane] = scan.last_key
+        if scan.next_due_ms is not None:
+            self._next_due_ms = min(self._next_due_ms or scan.next_due_ms, scan.next_due_ms)
+        for row in scan.rows:
+            self._in_hand.add(row.outbox_key)
+            taken = self._encode(row, now_ms)
+            if isinstance(taken, Settled):
+                settled.append(taken)
+            else:
+                self._lots.add(taken, trio.current_time())
+        return len(scan.rows)
+
+    def _encode(self, row: Due, now_ms: int) -> Work | Settled:
+        """The delivery ready to send, or why it never can be."""
+        event = event_to_send(row.event, row.body) if row.event is not None and row.body is not None else None
+        if row.event is None or event is None:
+            return self._unreadable(row, now_ms)
+        work = Work(row, row.event, Payload(b""))
+        age_s = self.destination.max_age_s(event)
+        if age_s is not None and now_ms - event.occurred_at_ms > age_s * 1000:
+            words = (
+                f"the event is {(now_ms - event.occurred_at_ms) // 1000} s old; {self.platform} takes at most {age_s} s"
+            )
+            return dropped(work, self.destination.id, "too_old", words, now_ms)
+        try:
+            payload = self.destination.encode(self._open(event) if self._open is not None else event)
+        except Exception as error:  # noqa: BLE001  an adapter's bug concerns its event alone
+            self._adapter_failed("encode", error)
+            payload = Drop(f"the adapter failed: {type(error).__name__}")
+        if isinstance(payload, Drop):
+            return dropped(work, self.destination.id, "not_encodable", self._redact(payload.reason), now_ms)
+        work.payload = payload
+        return work
+
+    def _unreadable(self, row: Due, now_ms: int) -> Settled:
+        """The row of the outbox, of the event or its body is damaged or gone: nothing can be sent."""
+        blank = EventRow(
+            site=self.site, event_id="", event_name="", source="", received_at_ms=now_ms, shard=0, sequence=0,
+            status="processed",
+        )  # fmt: skip
+        self._hub.observer.unreadable_row("event" if row.event is None else "log")
+        work = Work(row, row.event or blank, Payload(b""))
+        return dropped(work, self.destination.id, "unreadable", "the stored event cannot be read", now_ms)
+
+    # --- sending ---
+
+    def _may_send(self) -> bool:
+        now_s = trio.current_time()
+        if self.pause_reason is not None or self._throttle.wait_s(now_s) > 0 or self._lots.is_empty:
+            return False
+        if self._in_flight >= (self._window.size if self.breaker.state == "closed" else 1):
+            return False
+        return self._lots.is_ready(now_s) and self.breaker.may_send(now_s)
+
+    def _most(self) -> int:
+        """A probe carries one delivery."""
+        return 1 if self.breaker.is_probing else self.destination.limits.events
+
+    async def _send(self, lot: Sequence[Work], is_probe: bool) -> None:
+        try:
+            await self._attempt(lot, is_probe)
+        finally:
+            self._in_flight -= 1
+            self._work.set()
+
+    async def _attempt(self, lot: Sequence[Work], is_probe: bool) -> None:
+        self._hub.at_point("before_request")
+        started = time.perf_counter()
+        at_ms = self._hub.now_ms()
+        answer = await self._request(lot, at_ms)
+        latency_s = time.perf_counter() - started
+        self._hub.at_point("after_answer")
+        verdicts = self._verdicts(answer, lot)
+        self._pace(answer, verdicts)
+        for work, verdict in zip(lot, verdicts, strict=True):
+            self._note(work, verdict, answer, at_ms, latency_s, len(lot), is_probe)
+        await self._settle(lot, verdicts)
+        outcome = "failure" if isinstance(answer, Failure) else outcome_of(verdicts[0])
+        self._hub.observer.attempt(self.site, self.destination.id, self.platform, outcome, latency_s, len(lot))
+
+    async def _request(self, lot: Sequence[Work], at_ms: int) -> Response | Failure | Pause | Retry:
+        token = await self._access_token()
+        if isinstance(token, Pause | Retry):
+            return token
+        attempt = Attempt(
+            at_ms=at_ms,
+            number=max(work.tries for work in lot) + 1,
+            delivery_ids=tuple(work.delivery_id for work in lot),
+            access_token=token,
+        )
+        try:
+            request = self.destination.request([work.payload for work in lot], attempt)
+        except Exception as error:  # noqa: BLE001  an adapter's bug must not stop its destination
+            self._adapter_failed("request", error)
+            return Retry(f"the adapter failed: {type(error).__name__}")
+        return await self._sender.send(request)
+
+    def _adapter_failed(self, step: str, error: Exception) -> None:
+        """One line with the place, never with the error's text: it may hold values of the event."""
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        self._log.error("adapter_failed", step=step, error=type(error).__name__, place=f"{frame.name}:{frame.lineno}")
+
+    async def _access_token(self) -> str | Pause | Retry | None:
+        """A token that is good for a while; one refresh at a time."""
+        oauth = self.destination.oauth()
+        if oauth is None:
+            return None
+        async with self._token_lock:
+            if self._token is None or trio.current_time() >= self._token_until_s:
+                answer = await self._sender.send(oauth.request)
+                if isinstance(answer, Failure):
+                    return Retry(f"no access token: {answer.message}")
+                token = self.destination.read_token(answer)
+                if not isinstance(token, Token):
+                    return token
+                self._token = token
+                self._token_until_s = trio.current_time() + max(1.0, token.expires_in_s - TOKEN_EARLY_S)
+            return self._token.value.reveal()
+
+    # --- judging ---
+
+    def _verdicts(self, answer: Response | Failure | Pause | Retry, lot: Sequence[Work]) -> Sequence[Verdict]:
+        match answer:
+            case Pause() | Retry():
+                return [answer] * len(lot)
+            case Failure():
+                return [Retry(f"{answer.kind}: {answer.message}")] * len(lot)
+        try:
+            verdicts = self.destination.judge(answer, [work.payload for work in lot])
+        except Exception as error:  # noqa: BLE001  an adapter's bug leaves the answer unforeseen
+            self._adapter_failed("judge", error)
+            verdicts = []
+        if len(verdicts) != len(lot):
+            return [Retry(f"unforeseen answer {answer.status}: {answer.words()}")] * len(lot)
+        return verdicts
+
+    def _pace(self, answer: Response | Failure | Pause | Retry, verdicts: Sequence[Verdict]) -> None:
+        """What the whole answer says about the platform: healthy, failing, asking for less, refusing us."""
+        now_s = trio.current_time()
+        for verdict in verdicts:
+            match verdict:
+                case Pause():
+                    self._pause(verdict.reason)
+                    return
+                case Refresh():
+                    self._token = None
+                case Retry(after_s=after_s, is_throttle=True):
+                    self._window.failed()
+                    self._throttle.ask(now_s, after_s or 1.0)
+                    self.breaker.answered()
+                    return
+        if isinstance(answer, Failure | Retry) or all(isinstance(verdict, Retry) for verdict in verdicts):
+            self._window.failed()
+            self.breaker.failed(now_s)
+        else:
+            self._window.succeeded()
+            self.breaker.succeeded()
+        self._hub.observer.breaker(self.site, self.destination.id, self.breaker.state)
+
+    def _pause(self, reason: str) -> None:
+        """Nothing goes out until the destination's settings change; its queue stays."""
+        if self.pause_reason is None:
+            self.pause_reason = self._redact(reason)
+            self._log.error("destination_paused", words=self.pause_reason)
+            self._hub.observer.paused(self.site, self.destination.id, True)
+        self.breaker.answered()
+
+    def _note(
+        self,
+        work: Work,
+        verdict: Verdict,
+        answer: Response | Failure | Pause | Retry,
+        at_ms: int,
+        latency_s: float,
+        batch: int,
+        is_probe: bool,
+    ) -> None:
+        """Puts the attempt on record. A failed probe costs none: the breaker asked for it, not the schedule."""
+        counts = isinstance(verdict, Delivered | Drop) or (isinstance(verdict, Retry) and not is_probe)
+        work.tries += counts
+        if counts and not work.first_ms:
+            work.first_ms = at_ms
+        work.attempts.append(
+            AttemptRow(
+                at_ms=at_ms,
+                outcome="failure" if isinstance(answer, Failure) else outcome_of(verdict),
+                status=answer.status if isinstance(answer, Response) else None,
+                latency_ms=int(latency_s * 1000),
+                words=self._redact(words_of(verdict)),
+                batch=batch,
+                counts=counts,
+                request=work.payload.body[:PAYLOAD_KEPT_BYTES] if self.destination.keep_payloads else None,
+            )
+        )
+
+    # --- settling ---
+
+    async def _settle(self, lot: Sequence[Work], verdicts: Sequence[Verdict]) -> None:
+        now_ms = self._hub.now_ms()
+        settled: list[Settled] = []
+        split: list[Work] = []
+        again: list[Work] = []
+        for work, verdict in zip(lot, verdicts, strict=True):
+            match self._alone(work, verdict, len(lot)):
+                case Split():
+                    split.append(work)
+                case Again() | Refresh():
+                    again.append(work)
+                case Pause(reason=reason):
+                    settled.append(waiting(work, self.destination.id, self._redact(reason)))
+                case (Delivered() | Retry() | Drop()) as final:
+                    reason_code: Reason = "platform_refused" if isinstance(final, Drop) else "none"
+                    settled.append(settle(work, final, self.destination.id, now_ms, reason_code, self._hub.random))
+        self._lots.split(split)
+        self._lots.add_first(again)
+        if settled:
+            await self._commit(settled)
+
+    def _alone(self, work: Work, verdict: Verdict, batch: int) -> Verdict:
+        """What a verdict that concerns a batch means for a delivery that was alone in it, or came back too often."""
+        match verdict:
+            case Split(reason=reason) if batch == 1:
+                return Drop(reason)
+            case Again(reason=reason):
+                work.again += 1
+                return verdict if work.again < AGAIN_MOST else Retry(reason)
+            case Refresh(reason=reason):
+                work.again += 1
+                if work.again > 1:
+                    self._pause(reason)
+                    return Pause(reason)
+            case Delivered():
+                work.again = 0
+        return verdict
+
+    async def _commit(self, settled: Sequence[Settled]) -> None:
+        """Only when it is on disk is anything counted, or forgotten."""
+        self._hub.at_point("before_settle")
+        await self._hub.writer.submit(commit(self.site, settled)).wait()
+        self._hub.at_point("after_settle")
+        gone = 0
+        for one in settled:
+            self._in_hand.discard(one.work.due.outbox_key)
+            gone += one.is_over and one.due_ms is None
+            latency_s = one.row.latency_ms / 1000 if one.row.latency_ms is not None else None
+            self._hub.observer.delivery(
+                self.site, self.destination.id, self.platform, one.row.status, one.reason, latency_s
+            )
+        self._hub.on_settled(self.key, -gone)
+
+    def _idle_s(self) -> float:
+        now_s = trio.current_time()
+        waits = [IDLE_S, RESCAN_S]
+        if self.pause_reason is None:
+            if (probe_s := self.breaker.wait_s(now_s)) is not None:
+                waits.append(probe_s)
+            if (throttle_s := self._throttle.wait_s(now_s)) > 0:
+                waits.append(throttle_s)
+            if (linger_s := self._lots.linger_s(now_s)) is not None:
+                waits.append(linger_s)
+            if self._next_due_ms is not None:
+                waits.append(max(0.0, (self._next_due_ms - self._hub.now_ms()) / 1000))
+        return min(waits)
+
+    def oldest_due_age_s(self) -> float:
+        """For how long the oldest delivery has been due; 0 where none is."""
+        oldest_ms = oldest_due_ms(self._hub.store, self.key)
+        return max(0.0, (self._hub.now_ms() - oldest_ms) / 1000) if oldest_ms is not None else 0.0

@@ -1,0 +1,139 @@
+"""The order actor: the pixel's and the server's event of one order become one, with the evidence kept.
+
+The first copy opens it and waits the site's `purchase_hold` for its twin. A copy that comes while it waits is merged
+into it; once a browser's and a server's copy are there, nothing more is waited for. What comes later is a duplicate:
+its row tells by which key it met the first and in what it differs, and nothing is delivered again.
+"""
+
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from actors.actor import Actor, Message, Position, Processing, Turn
+from actors.event import Consent, Event
+from actors.merging import conflicts, is_browser, merge, strictest
+from store.records import Copy
+
+COPIES_KEPT = 50
+
+
+class Opened(Message, frozen=True):
+    """The first sight of an order."""
+
+    carries: ClassVar[bool] = True
+    processing: Processing
+
+
+class Copied(Message, frozen=True, kw_only=True):
+    """A further copy, and the key by which it met the first."""
+
+    carries: ClassVar[bool] = True
+    event: Event
+    at: Position
+    key: str
+    value: str
+
+
+class OrderState(Struct, kw_only=True, omit_defaults=True):
+    first: Processing | None = None  # as it arrived, while it waits
+    merged: Event | None = None  # with the fields of its copies, while it waits
+    fields_from: dict[str, str] = {}
+    copies: list[Copy] = []
+    event_key: bytes = b""  # of the event that went out, or of the one that waits
+    has_browser: bool = False
+    has_server: bool = False
+    is_held: bool = False
+
+
+class Order(Actor[OrderState]):
+    kind: ClassVar[str] = "order"
+    number: ClassVar[int] = 3
+    state_type: ClassVar[type[Any]] = OrderState
+
+    def receive(self, message: Opened | Copied, turn: Turn) -> None:
+        match message:
+            case Opened():
+                self._open(message.processing, turn)
+            case Copied() if self.state.first is not None:
+                self._merge(message, turn)
+            case Copied():
+                turn.duplicate(message.event, message.at, self.state.event_key, message.key, message.value)
+
+    def alarm(self, turn: Turn) -> None:
+        if self.state.first is not None:
+            self._release(turn)
+
+    def _open(self, processing: Processing, turn: Turn) -> None:
+        event, state = processing.event, self.state
+        state.first, state.merged = processing, event
+        state.event_key = turn.key_of(event)
+        self._note_side(event)
+        turn.remember(event, self.key)
+        site = turn.snapshot.sites.get(event.site)
+        if site is None or site.purchase_hold_ms <= 0:
+            self._release(turn)
+            return
+        state.is_held = True
+        turn.hold(event, processing.at, self.key)
+        turn.alarm_at(turn.now_ms + site.purchase_hold_ms)
+
+    def _merge(self, message: Copied, turn: Turn) -> None:
+        state = self.state
+        assert state.merged is not None, "an order that waits has its event"
+        result = merge(state.merged, message.event)
+        self._note_side(message.event)
+        if len(state.copies) < COPIES_KEPT:
+            state.copies.append(evidence(state.merged, message, is_merged=True))
+        state.merged = result.event
+        state.fields_from = {**state.fields_from, **result.fields_from}
+        turn.remember(message.event, self.key)
+        turn.merged(message.event, message.at, self.key, state.event_key)
+        turn.count("event_merged", site=message.event.site, source=message.event.source)
+        if state.has_browser and state.has_server:
+            self._release(turn)
+
+    def _release(self, turn: Turn) -> None:
+        """Sends the one event on. Consent: the first copy's, filled from the visitor, and every denial of a copy."""
+        state = self.state
+        first, event = state.first, state.merged
+        assert first is not None
+        assert event is not None
+        consent = strictest(first.consent, event.consent) if state.copies else first.consent
+        turn.alarm_at(None)
+        turn.process(
+            msgspec.structs.replace(
+                first,
+                event=event,
+                consent=consent,
+                consent_from=first.consent_from or ("event" if consent != Consent() else ""),
+                order=self.key,
+                copies=tuple(state.copies),
+                fields_from=state.fields_from,
+                is_merged=bool(state.copies),
+                held_as=first.event.event_id if state.is_held else None,
+            )
+        )
+        state.event_key = turn.key_of(event)
+        state.first = state.merged = None
+
+    def _note_side(self, event: Event) -> None:
+        if is_browser(event):
+            self.state.has_browser = True
+        else:
+            self.state.has_server = True
+
+
+def evidence(first: Event, copy: Copied, *, is_merged: bool) -> Copy:
+    """What a copy's record says: which it was, where it is, by which key it met, in what it differs."""
+    return Copy(
+        event_id=copy.event.event_id,
+        source=copy.event.source,
+        received_at_ms=copy.event.received_at_ms,
+        shard=copy.at.shard,
+        sequence=copy.at.sequence,
+        key=copy.key,
+        value=copy.value,
+        conflicts=conflicts(first, copy.event),
+        is_merged=is_merged,
+    )

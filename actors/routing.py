@@ -1,0 +1,53 @@
+"""Which destinations an event goes to, and why not to the others: a pure decision.
+
+Simple routes: each destination of the site takes the event names it lists (default: those its platform knows), needs
+the consent purposes of its class or of its own setting, and keeps to what a denied `sale_of_data` allows
+(contracts/consent.md, section 3; contracts/routing.md, section 4.2).
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from actors.destinations.base import Destination
+from actors.event import Consent, Event, Purpose
+from actors.snapshot import Site
+
+NotRouted = Literal["no_route", "consent_denied", "consent_unknown", "sale_denied", "test_event"]
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """`reason` is None where the event goes to the destination."""
+
+    destination: str
+    reason: NotRouted | None = None
+
+
+def decide(event: Event, consent: Consent, site: Site) -> list[Decision]:
+    """One decision per destination of the site, in their order."""
+    return [
+        Decision(destination=destination.id, reason=refusal(event, consent, destination, site))
+        for destination in site.destinations
+    ]
+
+
+def refusal(event: Event, consent: Consent, destination: Destination, site: Site) -> NotRouted | None:
+    """Why the event does not go to the destination; None where it goes."""
+    if event.source == "test":
+        return "test_event"
+    if not destination.takes(event.event_name):
+        return "no_route"
+    for purpose in destination.consent if destination.consent is not None else destination.needs:
+        state = _effective(consent, purpose, site)
+        if state == "denied":
+            return "consent_denied"
+        if state is None:
+            return "consent_unknown"
+    if consent.sale_of_data == "denied" and not destination.without_sale:
+        return "sale_denied"
+    return None
+
+
+def _effective(consent: Consent, purpose: Purpose, site: Site) -> str | None:
+    """A choice that was made, else the site's default: absent counts as that, except for a needed opt-out."""
+    return getattr(consent, purpose) or site.consent_default

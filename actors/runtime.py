@@ -1,0 +1,314 @@
+"""The core: takes messages from the shards and alarms that are due, runs their turns, commits all that they change.
+
+A batch is planned in one read transaction without a checkpoint, and committed together with the cursors it moves. A
+turn that raises is undone alone: the batch is planned again from the same input with that turn left out, which gives
+the same effects for all others, since turns are pure and the random source starts from the same seed. A commit that
+fails stops the core: StoreBroken leaves `run`, and the process opens the store again.
+"""
+
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any, Final
+
+import lmdb
+import msgspec
+import trio
+from msgspec import Struct
+
+from actors.actor import Actor, Arrived, Message, Position, Ref
+from actors.batch import Batch
+from actors.event import Event
+from actors.ip import Ip
+from actors.observer import Observer
+from actors.order import Order
+from actors.site import Site
+from actors.snapshot import Snapshot
+from actors.visitor import Visitor
+from actors.warm import WarmActors
+from store import keys
+from store.env import Store
+from store.errors import Unreadable
+from store.mailbox import Logged, depth, next_messages, read_cursors
+from store.records import DeadLetter, LogRecord
+from store.writer import Writer
+
+KINDS: Final[Mapping[str, type[Actor[Any]]]] = {kind.kind: kind for kind in (Visitor, Ip, Order, Site)}
+BATCH: Final = 256  # messages in one commit at most
+PER_SHARD: Final = 64
+BATCH_S: Final = 0.008  # a batch takes no further message after so long, so that the edge is not kept waiting
+ALARM_AGAIN_MS: Final = 60_000  # when an alarm whose turn raised is tried again
+IDLE_S: Final = 30.0  # the clock is looked at so often, should it have been set
+
+
+class Poison(Struct, frozen=True):
+    """A turn that raised, by its number in the batch."""
+
+    error: str
+    traceback: str
+
+
+class _TurnFailed(Exception):
+    def __init__(self, number: int, error: Exception) -> None:
+        self.number = number
+        self.error = error
+
+
+class Input(Struct, frozen=True):
+    """What a batch is made of."""
+
+    messages: list[Logged]
+    alarms: list[tuple[bytes, bytes]]  # key of the alarm, key of the actor's state
+
+
+class Core:
+    """Runs all shards of one store. `wake()` says that there may be work; `on_commit` is told what was queued."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        snapshot: Snapshot,
+        *,
+        now_ms: Callable[[], int],
+        random: Random,
+        observer: Observer,
+        shards: int,
+        outbox_limit: int,
+        on_commit: Callable[[Mapping[bytes, int]], None],
+        kinds: Mapping[str, type[Actor[Any]]] = KINDS,
+    ) -> None:
+        self.snapshot = snapshot
+        self.depths: dict[bytes, int] = read_depths(store)
+        self._store = store
+        self._writer = writer
+        self._now_ms = now_ms
+        self._random = random
+        self._observer = observer
+        self._shards = shards
+        self._outbox_limit = outbox_limit
+        self._on_commit = on_commit
+        self._cursors = read_cursors(store, shards)
+        self._warm = WarmActors(store, kinds)
+        self._event_decoder = msgspec.msgpack.Decoder(Event)
+        self._work = trio.Event()
+        self._first_shard = 0
+
+    def wake(self) -> None:
+        self._work.set()
+
+    async def run(self) -> None:
+        """Never returns. Raises StoreBroken where a commit fails."""
+        while True:
+            self._work = trio.Event()
+            if not await self.step():
+                with trio.move_on_after(self._idle_s()):
+                    await self._work.wait()
+
+    async def step(self) -> bool:
+        """One batch; False where there was nothing to do."""
+        now_ms = self._now_ms()
+        given = self._input(now_ms)
+        if not given.messages and not given.alarms:
+            return False
+        batch, cursors = self._plan(given, now_ms)
+        sizes = {warm.state_key: warm.size for warm in batch.touched()}
+        await self._writer.submit(batch.freeze()).wait()
+        self._cursors.update(cursors)
+        self._warm.cool(batch.touched(), sizes)
+        for destination_key, change in batch.queued.items():
+            self.depths[destination_key] = self.depths.get(destination_key, 0) + change
+        self._tell(batch, len(given.messages))
+        self._on_commit(batch.queued)
+        return True
+
+    def settle(self, destination_key: bytes, change: int) -> None:
+        """A dispatcher took deliveries out of an outbox."""
+        self.depths[destination_key] = self.depths.get(destination_key, 0) + change
+
+    def statistics(self) -> tuple[int, int, int]:
+        """(messages waiting, warm actors, their bytes)."""
+        return depth(self._store, self._cursors), len(self._warm), self._warm.size_bytes
+
+    # --- planning ---
+
+    def _input(self, now_ms: int) -> Input:
+        messages: list[Logged] = []
+        with self._store.read() as txn:
+            for offset in range(self._shards):
+                shard = (self._first_shard + offset) % self._shards
+                most = min(PER_SHARD, BATCH - len(messages))
+                if most > 0:
+                    messages += next_messages(txn, self._store, shard, self._cursors[shard], most)
+            alarms = _due(txn, self._store, now_ms, BATCH)
+        self._first_shard = (self._first_shard + 1) % self._shards
+        return Input(messages, alarms)
+
+    def _plan(self, given: Input, now_ms: int) -> tuple[Batch, dict[int, int]]:
+        """Runs the turns until none raises that is not known to."""
+        poison: dict[int, Poison] = {}
+        seed = self._random.getrandbits(64)
+        taken = len(given.messages)
+        while True:
+            with self._store.read() as txn:
+                batch = Batch(
+                    self._store, txn, self._warm, self.snapshot, self.depths,
+                    now_ms=now_ms, seed=seed, outbox_limit=self._outbox_limit,
+                )  # fmt: skip
+                try:
+                    cursors, taken = self._turns(batch, given, txn, poison, taken)
+                except _TurnFailed as failed:
+                    self._warm.forget(batch.touched())
+                    poison[failed.number] = _poison(failed.error)
+                    continue
+            return batch, cursors
+
+    def _turns(
+        self, batch: Batch, given: Input, txn: lmdb.Transaction, poison: dict[int, Poison], most: int
+    ) -> tuple[dict[int, int], int]:
+        """The alarms, then the messages, at most `most` of them; how far each shard came, and how many were taken."""
+        cursors: dict[int, int] = {}
+        for alarm_key, state_key in given.alarms:
+            self._alarm(batch, alarm_key, state_key, txn, poison)
+        started, taken = time.perf_counter(), 0
+        for logged in given.messages[:most]:
+            self._message(batch, logged, poison)
+            cursors[logged.shard] = logged.sequence
+            taken += 1
+            if not poison and time.perf_counter() - started > BATCH_S:
+                break
+        for shard, sequence in cursors.items():
+            batch.move_cursor(shard, sequence)
+        return cursors, taken
+
+    def _alarm(
+        self, batch: Batch, alarm_key: bytes, state_key: bytes, txn: lmdb.Transaction, poison: dict[int, Poison]
+    ) -> None:
+        batch.take_alarm(alarm_key)
+        try:
+            ref = self._warm.ref_of(state_key, txn)
+        except Unreadable:
+            batch.quarantine("state", state_key, b"")
+            return
+        if ref is None:
+            return
+        warm = batch.actor(ref)
+        if warm.alarm_at_ms is None or keys.alarm(warm.alarm_at_ms, state_key) != alarm_key:
+            return
+        warm.alarm_at_ms = warm.stored_alarm_ms = None
+        if self._turn(batch, ref, None, poison):
+            self._drain(batch, poison)
+            return
+        batch.actor(ref).alarm_at_ms = batch.now_ms + ALARM_AGAIN_MS
+
+    def _message(self, batch: Batch, logged: Logged, poison: dict[int, Poison]) -> None:
+        record = logged.record
+        event = self._event(record) if record is not None else None
+        if record is None or event is None:
+            batch.quarantine("log", keys.log(logged.shard, logged.sequence), logged.raw)
+            return
+        at = Position(logged.shard, logged.sequence)
+        arrived = Arrived(event=event, at=at, caller=record.caller, session_id=record.session_id)
+        batch.book(event, "", accepted=1)
+        self._take(batch, Ref(record.kind, record.actor_key), arrived, poison)
+        self._drain(batch, poison)
+
+    def _event(self, record: LogRecord) -> Event | None:
+        try:
+            return self._event_decoder.decode(record.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def _drain(self, batch: Batch, poison: dict[int, Poison]) -> None:
+        """The messages that turns sent, in order, until there are none."""
+        waiting = deque(batch.sent)
+        batch.sent.clear()
+        while waiting:
+            self._take(batch, *waiting.popleft(), poison)
+            waiting.extend(batch.sent)
+            batch.sent.clear()
+
+    def _take(self, batch: Batch, ref: Ref, message: Message, poison: dict[int, Poison]) -> None:
+        if self._turn(batch, ref, message, poison) or not message.carries:
+            return
+        event = _event_of(message)
+        batch.book(event, "", dead=1)
+
+    def _turn(self, batch: Batch, ref: Ref, message: Message | None, poison: dict[int, Poison]) -> bool:
+        """One turn; False where it is known to raise and its dead letter is written instead."""
+        number = batch.turns
+        batch.turns += 1
+        if number in poison:
+            batch.dead_letter(_letter(batch.now_ms, ref, message, poison[number]))
+            return False
+        try:
+            actor = batch.actor(ref).actor
+            if message is None:
+                actor.alarm(batch)
+            else:
+                actor.receive(message, batch)
+        except Exception as error:
+            raise _TurnFailed(number, error) from error
+        return True
+
+    # --- after the commit ---
+
+    def _tell(self, batch: Batch, messages: int) -> None:
+        for counted in batch.counted:
+            getattr(self._observer, counted.what)(**counted.labels)
+        self._observer.warm_actors(len(self._warm), self._warm.size_bytes)
+
+    def _idle_s(self) -> float:
+        """How long nothing is due."""
+        with self._store.read() as txn, txn.cursor(db=self._store.dbs["alarm"]) as cursor:
+            if not cursor.first():
+                return IDLE_S
+            due_ms, _ = keys.read_alarm(bytes(cursor.key()))
+        return min(IDLE_S, max(0.0, (due_ms - self._now_ms()) / 1000))
+
+
+def read_depths(store: Store) -> dict[bytes, int]:
+    """How many deliveries each outbox holds."""
+    with store.read() as txn, txn.cursor(db=store.dbs["depth"]) as cursor:
+        return {bytes(key): keys.read_u64(bytes(value)) for key, value in cursor}
+
+
+def _due(txn: lmdb.Transaction, store: Store, now_ms: int, most: int) -> list[tuple[bytes, bytes]]:
+    found: list[tuple[bytes, bytes]] = []
+    with txn.cursor(db=store.dbs["alarm"]) as cursor:
+        for key, _ in cursor:
+            due_ms, state_key = keys.read_alarm(bytes(key))
+            if due_ms > now_ms or len(found) >= most:
+                break
+            found.append((bytes(key), state_key))
+    return found
+
+
+def _event_of(message: Message) -> Event:
+    """The event of a message that carries one."""
+    processing = getattr(message, "processing", None)
+    event: Event = processing.event if processing is not None else message.event  # type: ignore[attr-defined]
+    return event
+
+
+def _poison(error: Exception) -> Poison:
+    """The traceback without the exception's text, which may hold values of the message."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return Poison(error=type(error).__name__, traceback=frames[-8_000:])
+
+
+def _letter(now_ms: int, ref: Ref, message: Message | None, poison: Poison) -> DeadLetter:
+    at = getattr(message, "at", None)
+    return DeadLetter(
+        at_ms=now_ms,
+        kind=ref.kind,
+        actor_key=ref.key,
+        message=type(message).__name__ if message is not None else "alarm",
+        body=msgspec.msgpack.encode(message) if message is not None else b"",
+        error=poison.error,
+        traceback=poison.traceback,
+        shard=at.shard if at is not None else None,
+        sequence=at.sequence if at is not None else None,
+    )

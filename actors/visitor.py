@@ -1,0 +1,149 @@
+"""The visitor actor: one first-party visitor id of one site; its visit, identifiers, click ids, consent and counters.
+
+It is the first to take an event. It tells the activity guard, looks whether the event is a copy of an earlier one,
+joins the event to a visit, fills in the consent last stated, and hands it on: to the order actor where a twin may
+come, else to routing. Visits: 30 min of inactivity, a new campaign, or 24 h (contracts/dedup_and_identity.md, section
+3).
+"""
+
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+from actors import dedup
+from actors.actor import Actor, Arrived, Processing, Ref, Turn
+from actors.event import BROWSER_SOURCES, PURPOSES, Consent, Event
+from actors.ip import Activity
+from actors.order import Copied, Opened
+from actors.site import Seen
+from actors.visits import Touch, Visit, join, touch_of
+
+VALUES_KEPT = 5  # of each identifier and click id, the newest
+PERSON_FIELDS = ("email", "phone", "external_id", "klaviyo_id", "kx")
+CLICK_FIELDS = (
+    "fbc", "fbp", "gclid", "gbraid", "wbraid", "ttclid", "ttp", "epik", "sc_click_id", "sc_cookie1", "li_fat_id",
+    "rdt_cid", "rdt_uuid", "awc", "tblci", "criteo_id", "msclkid", "ga_client_id", "ga_session_id",
+)  # fmt: skip
+
+
+class Known(Struct, kw_only=True, omit_defaults=True):
+    """A value and when it was seen first and last. Email and phone are their standard digests."""
+
+    value: str
+    first_at_ms: int
+    last_at_ms: int
+
+
+class VisitorState(Struct, kw_only=True, omit_defaults=True):
+    first_seen_at_ms: int = 0
+    last_seen_at_ms: int = 0
+    visit: Visit | None = None
+    visits: int = 0
+    first_touch: Touch | None = None
+    last_touch: Touch | None = None
+    seen: dict[str, list[Known]] = {}
+    consent: Consent = Consent()
+    consent_at_ms: dict[str, int] = {}
+    events: int = 0
+    purchases: int = 0
+
+
+class Visitor(Actor[VisitorState]):
+    kind: ClassVar[str] = "visitor"
+    number: ClassVar[int] = 1
+    state_type: ClassVar[type[Any]] = VisitorState
+
+    def receive(self, message: Arrived, turn: Turn) -> None:
+        event = message.event
+        if message.caller:
+            turn.send(Ref("ip", f"{event.site}\x1f{message.caller}"), Activity(at_ms=event.received_at_ms))
+        found = turn.sighting(event)
+        if found is not None:
+            self._copy(message, *found, turn)
+            return
+        turn.send(Ref("site", event.site), Seen(event.event_name, event.source, event.received_at_ms))
+        self._learn(message, turn)
+        processing = Processing(
+            event=event,
+            at=message.at,
+            session_id=self.state.visit.id if self.state.visit is not None else None,
+            **self._consent(event),
+        )
+        self._hand_on(processing, turn)
+
+    def _copy(self, message: Arrived, key: str, value: str, sighting: Any, turn: Turn) -> None:
+        """A copy of an earlier event: the order actor decides where one knows the first, else it is a duplicate."""
+        turn.send(
+            Ref("site", message.event.site),
+            Seen(message.event.event_name, message.event.source, message.event.received_at_ms, is_copy=True),
+        )
+        if sighting.order is None:
+            turn.duplicate(message.event, message.at, sighting.event_key, key, value)
+            return
+        turn.send(Ref("order", sighting.order), Copied(event=message.event, at=message.at, key=key, value=value))
+
+    def _hand_on(self, processing: Processing, turn: Turn) -> None:
+        event = processing.event
+        if event.event_name not in dedup.HELD:
+            turn.remember(event, None)
+            turn.process(processing)
+            return
+        turn.send(Ref("order", f"{event.site}\x1f{event.event_name}\x1f{event.event_id}"), Opened(processing))
+
+    def _learn(self, message: Arrived, turn: Turn) -> None:
+        event, state = message.event, self.state
+        now_ms = event.received_at_ms
+        state.first_seen_at_ms = state.first_seen_at_ms or now_ms
+        state.last_seen_at_ms = max(state.last_seen_at_ms, now_ms)
+        state.events += 1
+        state.purchases += event.event_name == "purchase_placed"
+        if event.source in BROWSER_SOURCES:
+            self._visit(event, message.session_id or f"{turn.random.getrandbits(128):032x}")
+        for field in PERSON_FIELDS:
+            self._note(field, _standard(getattr(event.user_data, field)), now_ms)
+        for field in CLICK_FIELDS:
+            self._note(field, getattr(event.user_data, field), now_ms)
+        for purpose in PURPOSES:
+            choice = getattr(event.consent, purpose)
+            if choice is not None and event.occurred_at_ms >= state.consent_at_ms.get(purpose, 0):
+                state.consent = _with(state.consent, purpose, choice)
+                state.consent_at_ms[purpose] = event.occurred_at_ms
+
+    def _visit(self, event: Event, new_id: str) -> None:
+        state = self.state
+        touch = touch_of(event)
+        visit, is_new = join(state.visit, event, touch, new_id)
+        state.visit = visit
+        state.visits += is_new
+        if touch is not None:
+            state.first_touch = state.first_touch or touch
+            state.last_touch = touch
+
+    def _note(self, field: str, value: str | None, now_ms: int) -> None:
+        if value is None:
+            return
+        known = self.state.seen.setdefault(field, [])
+        for entry in known:
+            if entry.value == value:
+                entry.last_at_ms = max(entry.last_at_ms, now_ms)
+                return
+        known.append(Known(value=value, first_at_ms=now_ms, last_at_ms=now_ms))
+        del known[:-VALUES_KEPT]
+
+    def _consent(self, event: Event) -> dict[str, Any]:
+        """Per purpose the event's own choice, else what the visitor stated last."""
+        own, stated = event.consent, self.state.consent
+        if all(getattr(own, purpose) is not None or getattr(stated, purpose) is None for purpose in PURPOSES):
+            return {"consent": own, "consent_from": "event" if own != Consent() else ""}
+        filled = {purpose: getattr(own, purpose) or getattr(stated, purpose) for purpose in PURPOSES}
+        return {"consent": Consent(**filled), "consent_from": "visitor"}
+
+
+def _standard(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else str(value.sha256)
+
+
+def _with(consent: Consent, purpose: str, choice: str) -> Consent:
+    choices: dict[str, Any] = {name: getattr(consent, name) for name in PURPOSES}
+    choices[purpose] = choice
+    return Consent(**choices)

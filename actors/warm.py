@@ -1,0 +1,131 @@
+"""Warm actors: those in memory, least recently used out, bounded by number and bytes."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import lmdb
+import msgspec
+
+from actors.actor import Actor, Ref
+from store import keys
+from store.env import Store, fetch
+from store.records import STATE, StateRow
+
+ACTORS_KEPT = 50_000
+BYTES_KEPT = 64 << 20
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Warm:
+    """One actor in memory, with what the store knows of it."""
+
+    __slots__ = ("actor", "alarm_at_ms", "ref", "size", "state_key", "stored_alarm_ms")
+
+    def __init__(self, ref: Ref, state_key: bytes, actor: Actor[Any], alarm_at_ms: int | None, size: int) -> None:
+        self.ref = ref
+        self.state_key = state_key
+        self.actor = actor
+        self.alarm_at_ms = alarm_at_ms  # as the turn wants it
+        self.stored_alarm_ms = alarm_at_ms  # as the alarm database has it
+        self.size = size
+
+    def puts(self, now_ms: int) -> list[tuple[str, bytes, bytes | None]]:
+        """The rows that make the store agree with this actor; none for an actor without a memory."""
+        if not self.ref.key:
+            return []
+        data = _encoder.encode(self.actor.state)
+        self.size = len(data) + 200
+        row = StateRow(
+            actor_key=self.ref.key,
+            version=self.actor.version,
+            data=data,
+            touched_at_ms=now_ms,
+            alarm_at_ms=self.alarm_at_ms,
+        )
+        puts: list[tuple[str, bytes, bytes | None]] = [("state", self.state_key, STATE.encode(row))]
+        if self.alarm_at_ms != self.stored_alarm_ms:
+            if self.stored_alarm_ms is not None:
+                puts.append(("alarm", keys.alarm(self.stored_alarm_ms, self.state_key), None))
+            if self.alarm_at_ms is not None:
+                puts.append(("alarm", keys.alarm(self.alarm_at_ms, self.state_key), b""))
+            self.stored_alarm_ms = self.alarm_at_ms
+        return puts
+
+
+class WarmActors:
+    """Finds actors by their address; `kinds` maps a kind's name to its class."""
+
+    def __init__(
+        self,
+        store: Store,
+        kinds: Mapping[str, type[Actor[Any]]],
+        *,
+        actors_kept: int = ACTORS_KEPT,
+        bytes_kept: int = BYTES_KEPT,
+    ) -> None:
+        self._store = store
+        self._kinds = kinds
+        self._by_number = {kind.number: kind for kind in kinds.values()}
+        self._decoders = {kind.kind: msgspec.msgpack.Decoder(kind.state_type) for kind in kinds.values()}
+        self._warm: OrderedDict[bytes, Warm] = OrderedDict()
+        self._bytes = 0
+        self._actors_kept = actors_kept
+        self._bytes_kept = bytes_kept
+
+    def __len__(self) -> int:
+        return len(self._warm)
+
+    @property
+    def size_bytes(self) -> int:
+        return self._bytes
+
+    def get(self, ref: Ref, txn: lmdb.Transaction, now_ms: int) -> Warm:
+        """The actor of this address; a blank one where the store has none. Raises Unreadable."""
+        kind = self._kinds[ref.kind]
+        if not ref.key:
+            return Warm(ref, bytes((kind.number,)), kind("", kind.state_type()), None, 0)
+        state_key = keys.state(kind.number, ref.key)
+        found = self._warm.get(state_key)
+        if found is not None:
+            self._warm.move_to_end(state_key)
+            return found
+        raw = fetch(txn, self._store.dbs["state"], state_key)
+        warm = self._load(kind, ref, state_key, raw) if raw is not None else _blank(kind, ref, state_key)
+        self._warm[state_key] = warm
+        self._bytes += warm.size
+        return warm
+
+    def ref_of(self, state_key: bytes, txn: lmdb.Transaction) -> Ref | None:
+        """The address of a stored actor; None where it is gone. Raises Unreadable."""
+        raw = fetch(txn, self._store.dbs["state"], state_key)
+        kind = self._by_number.get(state_key[0])
+        return Ref(kind.kind, STATE.decode(raw).actor_key) if raw is not None and kind is not None else None
+
+    def forget(self, actors: list[Warm]) -> None:
+        """Drops actors from memory: what they hold must not be used."""
+        for warm in actors:
+            if self._warm.pop(warm.state_key, None) is not None:
+                self._bytes -= warm.size
+
+    def cool(self, touched: list[Warm], sizes: Mapping[bytes, int]) -> None:
+        """After a commit: takes account of sizes that changed and lets the least recently used go."""
+        for warm in touched:
+            if warm.state_key in self._warm:
+                self._bytes += warm.size - sizes[warm.state_key]
+        while self._warm and (len(self._warm) > self._actors_kept or self._bytes > self._bytes_kept):
+            _, oldest = self._warm.popitem(last=False)
+            self._bytes -= oldest.size
+
+    def _load(self, kind: type[Actor[Any]], ref: Ref, state_key: bytes, raw: bytes) -> Warm:
+        row = STATE.decode(raw)
+        if row.version == kind.version:
+            state = self._decoders[kind.kind].decode(row.data)
+        else:
+            state = kind.upgrade(row.version, row.data)
+        return Warm(ref, state_key, kind(ref.key, state), row.alarm_at_ms, len(raw) + 200)
+
+
+def _blank(kind: type[Actor[Any]], ref: Ref, state_key: bytes) -> Warm:
+    return Warm(ref, state_key, kind(ref.key, kind.state_type()), None, 200)

@@ -1,0 +1,173 @@
+"""One delivery in a dispatcher's hand, and what is written when its attempt is over."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from actors.destinations.base import Again, Delivered, Drop, Pause, Payload, Refresh, Retry, Split, Verdict
+from actors.event import Consent, Event
+from actors.observer import Reason
+from actors.pacing import next_attempt_ms
+from store import keys
+from store.outbox import Due
+from store.records import DELIVERY, OUTBOX, AttemptRow, DeliveryRow, EventRow, OutboxRow
+from store.writer import Apply, WriteTxn
+
+ATTEMPTS_KEPT = 30
+AGAIN_MOST = 20  # an innocent event that is refused so often in company is not sent in company again
+
+_event_decoder = msgspec.msgpack.Decoder(Event)
+
+
+class Work:
+    """A delivery that was taken from the outbox and is not settled yet."""
+
+    __slots__ = ("again", "attempts", "delivery_id", "due", "first_ms", "payload", "received_at_ms", "status", "tries")
+
+    def __init__(self, due: Due, event: EventRow, payload: Payload) -> None:
+        row = due.delivery
+        self.due = due
+        self.payload = payload
+        self.received_at_ms = event.received_at_ms
+        self.status: Literal["queued", "failed"] = "failed" if row is not None and row.status == "failed" else "queued"
+        self.attempts: list[AttemptRow] = list(row.attempts) if row is not None else []
+        self.tries = row.tries if row is not None else 0
+        self.first_ms = next((attempt.at_ms for attempt in self.attempts if attempt.counts), 0)
+        self.again = 0
+        self.delivery_id = delivery_id(due.event_key, due.outbox_key[:8])
+
+
+class Settled(Struct, frozen=True, kw_only=True):
+    """What one delivery became. `due_ms`: when it is tried again; None where it is over or stays where it is."""
+
+    work: Work
+    row: DeliveryRow
+    due_ms: int | None = None
+    is_over: bool = True  # it leaves its place in the outbox
+    reason: Reason = "none"
+
+
+def delivery_id(event_key: bytes, destination_key: bytes) -> str:
+    """Stable over all attempts; letters and digits only."""
+    return keys.digest16(event_key.hex(), destination_key.hex()).hex()
+
+
+def event_to_send(row: EventRow, body: bytes) -> Event | None:
+    """The event as a destination gets it: with the consent that was decided on and the gateway's own visit."""
+    try:
+        event = _event_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    consent = msgspec.convert(row.consent, Consent)
+    if consent != event.consent:
+        event = msgspec.structs.replace(event, consent=consent)
+    if row.session_id is not None and event.user_data.session_id is None:
+        user_data = msgspec.structs.replace(event.user_data, session_id=row.session_id)
+        event = msgspec.structs.replace(event, user_data=user_data)
+    return event
+
+
+def outcome_of(verdict: Verdict) -> Literal["delivered", "retry", "drop", "split", "pause", "refresh", "again"]:
+    match verdict:
+        case Delivered():
+            return "delivered"
+        case Retry():
+            return "retry"
+        case Drop():
+            return "drop"
+        case Split():
+            return "split"
+        case Pause():
+            return "pause"
+        case Refresh():
+            return "refresh"
+        case Again():
+            return "again"
+
+
+def words_of(verdict: Verdict) -> str:
+    return verdict.note if isinstance(verdict, Delivered) else verdict.reason
+
+
+def settle(
+    work: Work, verdict: Delivered | Retry | Drop, destination: str, now_ms: int, reason: Reason, random: Random
+) -> Settled:
+    """The delivery's row after its last attempt was added to `work.attempts`."""
+    attempts = tuple(work.attempts[-ATTEMPTS_KEPT:])
+    words = attempts[-1].words if attempts else words_of(verdict)
+    match verdict:
+        case Delivered():
+            row = DeliveryRow(
+                status="delivered", destination=destination, attempts=attempts, tries=work.tries, words=words,
+                settled_at_ms=now_ms, latency_ms=max(0, now_ms - work.received_at_ms),
+            )  # fmt: skip
+            return Settled(work=work, row=row)
+        case Drop():
+            return dropped(work, destination, reason, words, now_ms)
+        case Retry():
+            return _again(work, verdict, destination, words, now_ms, random)
+
+
+def dropped(work: Work, destination: str, reason: Reason, words: str, now_ms: int) -> Settled:
+    row = DeliveryRow(
+        status="dropped", destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
+        reason=reason, words=words, settled_at_ms=now_ms,
+    )  # fmt: skip
+    return Settled(work=work, row=row, reason=reason)
+
+
+def _again(work: Work, verdict: Retry, destination: str, words: str, now_ms: int, random: Random) -> Settled:
+    """On the schedule, or over. An attempt that does not count (a probe) is followed by one at its old place."""
+    if work.attempts and not work.attempts[-1].counts:
+        return Settled(work=work, row=_waiting(work, destination, words, None), is_over=False)
+    due_ms = next_attempt_ms(now_ms, work.tries, work.first_ms or now_ms, verdict.after_s, random)
+    if due_ms is None:
+        return dropped(work, destination, "attempts_exhausted", words, now_ms)
+    row = _waiting(work, destination, words, due_ms)
+    return Settled(work=work, row=msgspec.structs.replace(row, status="failed"), due_ms=due_ms)
+
+
+def waiting(work: Work, destination: str, words: str) -> Settled:
+    """A delivery that keeps its place, with its attempts on record: its destination is paused."""
+    return Settled(work=work, row=_waiting(work, destination, words, None), is_over=False)
+
+
+def _waiting(work: Work, destination: str, words: str, due_ms: int | None) -> DeliveryRow:
+    return DeliveryRow(
+        status=work.status, destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
+        words=words, next_at_ms=due_ms,
+    )  # fmt: skip
+
+
+def commit(site: str, settled: Sequence[Settled]) -> Apply:
+    """The write that records what deliveries became: rows, outbox, books, depth, all at once."""
+    rows = [(one, DELIVERY.encode(one.row)) for one in settled]
+
+    def apply(write: WriteTxn) -> None:
+        for one, raw in rows:
+            work = one.work
+            destination_key = work.due.outbox_key[:8]
+            write.put("delivery", keys.delivery(work.due.event_key, destination_key), raw)
+            if not one.is_over:
+                continue
+            write.delete("outbox", work.due.outbox_key)
+            _, _, _, shard, sequence = keys.read_outbox(work.due.outbox_key)
+            if one.due_ms is not None:
+                key = keys.outbox(destination_key, keys.RETRY_LANE, one.due_ms, shard, sequence)
+                write.put("outbox", key, OUTBOX.encode(OutboxRow(work.due.event_key)))
+            else:
+                write.change_depth(destination_key, -1)
+            _book(write, site, one)
+
+    return apply
+
+
+def _book(write: WriteTxn, site: str, one: Settled) -> None:
+    """Moves the delivery from its old column of the books to its new one."""
+    changes: dict[str, int] = {one.work.status: -1}
+    column = f"dropped:{one.row.reason}" if one.row.status == "dropped" else one.row.status
+    changes[column] = changes.get(column, 0) + 1
+    write.count(site, one.row.destination, one.work.received_at_ms, changes)

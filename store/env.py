@@ -1,0 +1,147 @@
+"""Opens the LMDB environment of a data directory: its databases, its format version, its size.
+
+An environment is opened once per process, never before a fork, and only on a local disk (LMDB's caveats). The map size
+is the disk budget: address space, not disk. `lib_version=0` keeps the 0.9 file format whatever the environment says.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+import lmdb
+from msgspec import Struct
+
+from store.errors import FormatError, StoreError
+
+if TYPE_CHECKING:
+    from lmdb import _Database
+
+FORMAT_VERSION: Final = 1
+GIB: Final = 1 << 30
+DEFAULT_BUDGET: Final = 64 * GIB
+ROOM_SHARE: Final = 0.85  # past this share of the budget or of the disk, nothing new is taken
+MAX_READERS: Final = 510
+
+NAMES: Final = (
+    "meta",
+    "log",
+    "cursor",
+    "state",
+    "alarm",
+    "dedup",
+    "event",
+    "delivery",
+    "outbox",
+    "depth",
+    "books",
+    "site_event",
+    "visitor_event",
+    "order_event",
+    "dead",
+    "verdict",
+    "config",
+    "quarantine",
+)
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """Bytes. `used`: live pages; `capacity`: the budget or what the disk still allows, whichever is less."""
+
+    used_bytes: int
+    capacity_bytes: int
+    budget_bytes: int
+    file_bytes: int
+
+    @property
+    def has_room(self) -> bool:
+        return self.used_bytes < ROOM_SHARE * self.capacity_bytes
+
+
+class Store:
+    """The open environment. `dbs[name]` is a database handle; `read()` a short read transaction."""
+
+    def __init__(self, path: Path, *, budget_bytes: int = DEFAULT_BUDGET, is_readonly: bool = False) -> None:
+        """Raises StoreError where the directory cannot be used, FormatError where its format is not ours."""
+        self.path = path
+        self.budget_bytes = budget_bytes
+        self._is_readonly = is_readonly
+        if is_readonly and not (path / "data.mdb").exists():
+            raise StoreError(f"opening {path}: no store is there")
+        try:
+            if not is_readonly:
+                path.mkdir(parents=True, exist_ok=True)
+            self.env = lmdb.open(
+                str(path),
+                map_size=budget_bytes,
+                max_dbs=len(NAMES) + 4,
+                max_readers=MAX_READERS,
+                readonly=is_readonly,
+                create=not is_readonly,
+                readahead=False,
+                lib_version=0,
+            )
+            self.env.reader_check()
+            self.dbs = self._open_databases()
+        except (lmdb.Error, OSError) as error:
+            raise StoreError(f"opening {path}: {error}") from error
+        self._check_format()
+
+    def _open_databases(self) -> dict[str, "_Database"]:
+        if self._is_readonly:
+            return {name: self.env.open_db(name.encode(), create=False) for name in NAMES}
+        with self.env.begin(write=True) as txn:
+            return {name: self.env.open_db(name.encode(), txn=txn) for name in NAMES}
+
+    def _check_format(self) -> None:
+        with self.env.begin() as txn:
+            found = txn.get(b"format", db=self.dbs["meta"])
+            is_empty = txn.stat(self.dbs["log"])["entries"] == 0 and txn.stat(self.dbs["event"])["entries"] == 0
+        if found is None and is_empty and not self._is_readonly:
+            with self.env.begin(write=True) as txn:
+                txn.put(b"format", str(FORMAT_VERSION).encode(), db=self.dbs["meta"])
+            return
+        version = int(found) if found is not None and found.isdigit() else None
+        if version != FORMAT_VERSION:
+            self.close()
+            raise FormatError(_format_message(self.path, version))
+
+    @contextmanager
+    def read(self) -> Iterator[lmdb.Transaction]:
+        """A read transaction. Never keep it open across an `await`: it would keep every page written since."""
+        with self.env.begin() as txn:
+            yield txn
+
+    def usage(self) -> Usage:
+        with self.env.begin() as txn:
+            stats = [txn.stat(db) for db in self.dbs.values()]
+        pages = sum(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"] for stat in stats)
+        file_bytes = os.stat(self.path / "data.mdb").st_blocks * 512
+        capacity = min(self.budget_bytes, file_bytes + shutil.disk_usage(self.path).free)
+        return Usage(
+            used_bytes=pages * stats[0]["psize"],
+            capacity_bytes=capacity,
+            budget_bytes=self.budget_bytes,
+            file_bytes=file_bytes,
+        )
+
+    def close(self) -> None:
+        self.env.close()
+
+
+def fetch(txn: lmdb.Transaction, db: "_Database", key: bytes) -> bytes | None:
+    """The value as bytes of its own: environments here are never read through buffers."""
+    return cast("bytes | None", txn.get(key, db=db))
+
+
+def _format_message(path: Path, version: int | None) -> str:
+    if version is None:
+        return f"{path} is no store of this gateway: it has no format version"
+    if version > FORMAT_VERSION:
+        return (
+            f"{path} has store format {version}, written by a newer gateway; this one reads format {FORMAT_VERSION}. "
+            "Run the newer version, or restore a backup made with this one"
+        )
+    return f"{path} has store format {version}, which this gateway cannot migrate; it reads format {FORMAT_VERSION}"

@@ -1,0 +1,170 @@
+"""Every key of the store, encoded to sort: big-endian numbers, fixed-size digests of what may be long.
+
+LMDB compares keys byte by byte and takes at most 511 bytes, while an `event_id` alone may have 128 characters, so names
+that a sender chooses are BLAKE2b digests: 8 bytes where the configuration bounds their number, 16 bytes elsewhere.
+"""
+
+import struct
+from functools import lru_cache
+from hashlib import blake2b
+
+EVENT_KEY_BYTES = 29
+NEW_LANE, RETRY_LANE = 0, 1
+
+_U16 = struct.Struct(">H")
+_U64 = struct.Struct(">Q")
+_LOG = struct.Struct(">HQ")
+_ALARM = struct.Struct(">QB16s")
+_OUTBOX = struct.Struct(">8sBQHQ")
+_SITE_EVENT = struct.Struct(">8sQHQ")
+_BOOKS = struct.Struct(">8sI8s")
+HOUR_MS = 3_600_000
+
+
+def digest16(*parts: str) -> bytes:
+    """16 bytes for a name of any length; the parts cannot run into each other."""
+    return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+@lru_cache(maxsize=4096)
+def digest8(name: str) -> bytes:
+    """8 bytes for a configured name (site, destination): memoised, since their number is bounded."""
+    return blake2b(name.encode(), digest_size=8).digest()
+
+
+def u64(number: int) -> bytes:
+    return _U64.pack(number)
+
+
+def read_u64(raw: bytes) -> int:
+    return int(_U64.unpack(raw)[0])
+
+
+# --- mailbox -------------------------------------------------------------------------------------------------------
+
+
+def shard(number: int) -> bytes:
+    return _U16.pack(number)
+
+
+def shard_of(actor_key: str, shards: int) -> int:
+    """The shard that owns an actor: the same for a key for as long as the number of shards stays."""
+    return int.from_bytes(blake2b(actor_key.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "big") % shards
+
+
+def log(shard_number: int, sequence: int) -> bytes:
+    return _LOG.pack(shard_number, sequence)
+
+
+def read_log(key: bytes) -> tuple[int, int]:
+    """(shard, sequence)."""
+    number, sequence = _LOG.unpack(key)
+    return int(number), int(sequence)
+
+
+# --- actors --------------------------------------------------------------------------------------------------------
+
+
+def state(kind: int, actor_key: str) -> bytes:
+    return bytes((kind,)) + digest16(actor_key)
+
+
+def alarm(due_ms: int, state_key: bytes) -> bytes:
+    """Due time first, so that what is due is one range scan; `state_key` names the actor."""
+    return _ALARM.pack(due_ms, state_key[0], state_key[1:])
+
+
+def read_alarm(key: bytes) -> tuple[int, bytes]:
+    """(due_ms, state key)."""
+    due_ms, kind, digest = _ALARM.unpack(key)
+    return int(due_ms), bytes((kind,)) + digest
+
+
+# --- events --------------------------------------------------------------------------------------------------------
+
+
+def event(site: str, event_id: str, event_name: str, generation: int = 0) -> bytes:
+    """Site, id, name. `generation` tells apart uses of one id so far apart that they are different events."""
+    name = blake2b(event_name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    return digest8(site) + digest16(event_id) + name + bytes((generation,))
+
+
+def event_prefix(site: str, event_id: str) -> bytes:
+    """All events of a site that carry this id, whatever their name."""
+    return digest8(site) + digest16(event_id)
+
+
+def dedup(site: str, event_name: str, kind: str, value: str) -> bytes:
+    return digest16(site, event_name, kind, value)
+
+
+def visitor_event(site: str, visitor_id: str, received_at_ms: int, event_key: bytes) -> bytes:
+    return digest16(site, visitor_id) + _U64.pack(received_at_ms) + event_key
+
+
+def visitor_prefix(site: str, visitor_id: str) -> bytes:
+    return digest16(site, visitor_id)
+
+
+def order_event(site: str, order_id: str, received_at_ms: int, event_key: bytes) -> bytes:
+    return digest16(site, order_id) + _U64.pack(received_at_ms) + event_key
+
+
+def order_prefix(site: str, order_id: str) -> bytes:
+    return digest16(site, order_id)
+
+
+def site_event(site: str, received_at_ms: int, shard_number: int, sequence: int) -> bytes:
+    """One row per message of the log, by time of arrival."""
+    return _SITE_EVENT.pack(digest8(site), received_at_ms, shard_number, sequence)
+
+
+def site_events_from(site: str, received_at_ms: int) -> bytes:
+    return digest8(site) + _U64.pack(received_at_ms)
+
+
+def read_site_event(key: bytes) -> tuple[int, int, int]:
+    """(received_at_ms, shard, sequence)."""
+    _, received_at_ms, shard_number, sequence = _SITE_EVENT.unpack(key)
+    return int(received_at_ms), int(shard_number), int(sequence)
+
+
+# --- deliveries ----------------------------------------------------------------------------------------------------
+
+
+def destination(site: str, destination_id: str) -> bytes:
+    return digest8(f"{site}/{destination_id}")
+
+
+def delivery(event_key: bytes, destination_key: bytes) -> bytes:
+    return event_key + destination_key
+
+
+def outbox(destination_key: bytes, lane: int, due_ms: int, shard_number: int, sequence: int) -> bytes:
+    """Lane, due time, then arrival order: what to send next is one range scan of each lane."""
+    return _OUTBOX.pack(destination_key, lane, due_ms, shard_number, sequence)
+
+
+def outbox_lane(destination_key: bytes, lane: int) -> bytes:
+    return destination_key + bytes((lane,))
+
+
+def read_outbox(key: bytes) -> tuple[bytes, int, int, int, int]:
+    """(destination key, lane, due_ms, shard, sequence)."""
+    destination_key, lane, due_ms, shard_number, sequence = _OUTBOX.unpack(key)
+    return destination_key, int(lane), int(due_ms), int(shard_number), int(sequence)
+
+
+def books(site: str, received_at_ms: int, destination_key: bytes = bytes(8)) -> bytes:
+    """Site, hour, destination; eight zero bytes stand for the site itself."""
+    return _BOOKS.pack(digest8(site), received_at_ms // HOUR_MS, destination_key)
+
+
+def read_books(key: bytes) -> tuple[bytes, int, bytes]:
+    """(site digest, hour since 1970, destination key)."""
+    site, hour, destination_key = _BOOKS.unpack(key)
+    return site, int(hour), destination_key
+
+
+def verdict(site: str, caller: str) -> bytes:
+    return digest16(site, caller)

@@ -1,0 +1,182 @@
+"""Every stored record: a version byte, eight bytes of BLAKE2b over the rest, and msgpack of a struct.
+
+LMDB 0.9 has no page checksums, so a flipped bit would otherwise be delivered as data. A record that fails its checksum
+or has an unknown version is `Unreadable`: the caller reports it and sets it aside.
+"""
+
+from hashlib import blake2b
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from store.errors import Unreadable
+
+T = TypeVar("T")
+
+EventStatus = Literal["held", "processed", "merged", "duplicate"]
+DeliveryStatus = Literal["queued", "delivered", "failed", "dropped"]
+
+
+class LogRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One message of the mailbox. `body` is msgpack of what the receiving kind of actor takes."""
+
+    kind: str  # kind of actor that receives it
+    actor_key: str
+    received_at_ms: int
+    body: bytes
+    caller: str = ""  # rate bucket the sender is counted in: `ip:…` or `key:…`; empty: none
+    session_id: str = ""  # the id the edge proposed, should this event open a visit
+
+
+class Copy(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Evidence of one further copy of an event: where it is in the log and by which key it met the first."""
+
+    event_id: str
+    source: str
+    received_at_ms: int
+    shard: int
+    sequence: int
+    key: str  # event_id, checkout_token, order_id, subscription_id, lead_id
+    value: str
+    conflicts: tuple[str, ...] = ()  # fields in which it differs from the first
+    is_merged: bool = False  # it came before the event went out, and its fields are in it
+
+
+class EventRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one event. Its body is in the log at (shard, sequence), unless copies were merged into `body`."""
+
+    site: str
+    event_id: str
+    event_name: str
+    source: str
+    received_at_ms: int
+    shard: int
+    sequence: int
+    status: EventStatus
+    body: bytes | None = None  # msgpack of the merged event
+    order: str | None = None  # key of the order actor that knows this event
+    merged_into: bytes | None = None  # key of the event that carries this copy's fields
+    copies: tuple[Copy, ...] = ()
+    fields_from: dict[str, str] = {}  # field of the merged event -> source of the copy it came from
+    session_id: str | None = None  # the gateway's own visit
+    visitor_id: str | None = None
+    consent: dict[str, str] = {}  # what was decided on: the event's own, filled from the visitor's
+    consent_from: str = ""  # "event", "visitor" or "" where nothing was known
+    routed: tuple[str, ...] = ()  # destinations that get a delivery
+    not_routed: dict[str, str] = {}  # destination -> reason
+
+
+class AttemptRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One request that carried this delivery, or what stopped it."""
+
+    at_ms: int
+    outcome: str  # delivered, retry, drop, split, pause, refresh, again, failure
+    status: int | None = None
+    latency_ms: int | None = None
+    words: str = ""
+    batch: int = 1  # events in the request
+    counts: bool = True  # whether it used up one of the attempts
+    request: bytes | None = None  # the body as sent, where the destination keeps payloads
+
+
+class DeliveryRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event on its way to one destination. Written with its first attempt; before that it is in the outbox only."""
+
+    status: DeliveryStatus
+    destination: str
+    attempts: tuple[AttemptRow, ...] = ()
+    tries: int = 0  # attempts that count
+    reason: str = ""  # code of the reason it was dropped for
+    words: str = ""  # the platform's own words, or the adapter's
+    next_at_ms: int | None = None
+    settled_at_ms: int | None = None
+    latency_ms: int | None = None  # from arrival to the platform's yes
+
+
+class Sighting(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the first event with a key is, and until when a second one counts as its copy."""
+
+    event_key: bytes
+    until_ms: int
+    order: str | None = None
+
+
+class StateRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An actor's state. `version` is that of the state's own struct."""
+
+    actor_key: str
+    version: int
+    data: bytes
+    touched_at_ms: int
+    alarm_at_ms: int | None = None
+
+
+class OutboxRow(Struct, frozen=True, array_like=True):
+    """Which delivery this is."""
+
+    event_key: bytes
+
+
+class BooksRow(Struct, kw_only=True, omit_defaults=True):
+    """Counters of one site, hour of arrival and destination (empty: the site itself)."""
+
+    site: str = ""
+    destination: str = ""
+    counts: dict[str, int] = {}
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message whose turn raised. `body` is the message as msgpack, `traceback` has no values of the message."""
+
+    at_ms: int
+    kind: str
+    actor_key: str
+    message: str
+    body: bytes
+    error: str
+    traceback: str
+    shard: int | None = None
+    sequence: int | None = None
+
+
+class Codec(Generic[T]):
+    """Encodes and decodes one type of record."""
+
+    def __init__(self, record: type[T], version: int = 1) -> None:
+        self._name = record.__name__
+        self._version = bytes((version,))
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(record)
+
+    def encode(self, record: T) -> bytes:
+        body = self._encoder.encode(record)
+        return self._version + blake2b(body, digest_size=8).digest() + body
+
+    def decode(self, raw: bytes) -> T:
+        """Raises Unreadable."""
+        if raw[:1] != self._version:
+            raise Unreadable(
+                f"{self._name} of version {raw[0] if raw else 'none'}; this gateway reads {self._version[0]}"
+            )
+        body = raw[9:]
+        if blake2b(body, digest_size=8).digest() != raw[1:9]:
+            raise Unreadable(f"{self._name}: the checksum does not match")
+        try:
+            return self._decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Unreadable(f"{self._name}: {error}") from error
+
+
+LOG: Codec[LogRecord] = Codec(LogRecord)
+EVENT: Codec[EventRow] = Codec(EventRow)
+DELIVERY: Codec[DeliveryRow] = Codec(DeliveryRow)
+SIGHTING: Codec[Sighting] = Codec(Sighting)
+STATE: Codec[StateRow] = Codec(StateRow)
+OUTBOX: Codec[OutboxRow] = Codec(OutboxRow)
+BOOKS: Codec[BooksRow] = Codec(BooksRow)
+DEAD: Codec[DeadLetter] = Codec(DeadLetter)
+
+
+def plain_msgpack(value: Any) -> bytes:
+    return msgspec.msgpack.encode(value)
