@@ -1,0 +1,200 @@
+"""The web application behind the other door: the hot paths, health, and whatever routes are added to it.
+
+A thin layer in front checks target, method, host and headers once, for every route, so that none has to and no odd
+request becomes a 500; every error is JSON and tells nothing of the inside.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from urllib.parse import unquote_to_bytes
+
+import trio
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from msgspec import Struct
+from quart import Blueprint, Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from actors.observer import Observer
+from gateway.answers import JSON, body_too_slow, error_answer, failed, too_large
+from gateway.call import BODY_BYTES, Answer, Call, Handler
+from gateway.door import COOKIE_BYTES, HEAD_BYTES, HEAD_FIELDS, DoorBounds, DoorLog, log_nothing
+from gateway.failures import FailureReport
+from gateway.request_head import is_host, merge_field
+
+MEBIBYTE = 1024 * 1024
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
+BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "too_large"}
+MESSAGES = {
+    404: "there is nothing at this path",
+    405: "this path does not take this method; Allow names those it takes",
+    413: "the body is larger than this path takes",
+}
+
+
+class Ready(Struct, frozen=True):
+    """The store is open, the core runs and there is room."""
+
+
+def create_app(
+    *,
+    handler: Handler,
+    ready: Callable[[], Ready | str],
+    bounds: DoorBounds | None = None,
+    blueprints: Sequence[Blueprint] = (),
+    observer: Observer | None = None,
+    log: DoorLog = log_nothing,
+) -> "WebApplication":
+    """An ASGI application. `ready` is asked for each `/readyz` and must not wait: Ready, or the reason why not."""
+    quart = QuartTrio("gateway", static_folder=None)
+    quart.config.update(MAX_CONTENT_LENGTH=MEBIBYTE, RESPONSE_TIMEOUT=None, PROPAGATE_EXCEPTIONS=False)
+    quart.url_map.merge_slashes = False  # a redirect would be built on the caller's Host
+    report = FailureReport(observer=observer or Observer(), log=log)
+    bounds = bounds or DoorBounds()
+    _add_hot_paths(quart, handler, bounds)
+    _add_health(quart, ready)
+    _add_errors(quart, report)
+    for blueprint in blueprints:
+        quart.register_blueprint(blueprint)
+    return WebApplication(quart=quart)
+
+
+class WebApplication(Struct, frozen=True, kw_only=True):
+    """Checks each request, then lets Quart serve it."""
+
+    quart: QuartTrio
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "websocket":
+            return  # never reached: no door takes an upgrade
+        refusal = refuse_scope(scope) if scope["type"] == "http" else None
+        if refusal is None:
+            await self.quart(scope, receive, send)
+        else:
+            await _send_answer(send, refusal)
+
+
+def refuse_scope(scope: HTTPScope) -> Answer | None:
+    """What is wrong with a request before any route sees it: target, method, host, headers."""
+    raw_path = scope["raw_path"]
+    if raw_path == b"*" and scope["method"] == "OPTIONS":
+        return Answer(status=204, headers=(("allow", ", ".join(METHODS)),))
+    if not raw_path.startswith(b"/") or BAD_ESCAPE.search(raw_path) or not _is_text(raw_path):
+        return error_answer(400, "bad_request", "the target is no path of this server")
+    if not TOKEN.fullmatch(scope["method"]):
+        return error_answer(400, "bad_request", "the method is no token")
+    return _refuse_headers(list(scope["headers"]), scope["http_version"])
+
+
+def _refuse_headers(headers: Sequence[tuple[bytes, bytes]], http_version: str) -> Answer | None:
+    hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+    if len(hosts) > 1 or (not hosts and http_version != "1.0") or not all(map(is_host, hosts)):
+        return error_answer(400, "bad_request", "one valid Host header is needed")
+    cookie_bytes = sum(len(value) for name, value in headers if name == b"cookie")
+    head_bytes = sum(len(name) + len(value) + 4 for name, value in headers)
+    if len(headers) > HEAD_FIELDS or head_bytes > HEAD_BYTES or cookie_bytes > COOKIE_BYTES:
+        message = (
+            f"a head has at most {HEAD_BYTES} bytes and {HEAD_FIELDS} headers, {COOKIE_BYTES} bytes of them cookies"
+        )
+        return error_answer(431, "headers_too_large", message)
+    return None
+
+
+def _is_text(raw_path: bytes) -> bool:
+    try:
+        return CONTROL.search(unquote_to_bytes(raw_path).decode()) is None
+    except UnicodeDecodeError:
+        return False
+
+
+def _add_hot_paths(quart: QuartTrio, handler: Handler, bounds: DoorBounds) -> None:
+    async def hot_path() -> Response:
+        most = BODY_BYTES[request.path]
+        body = await _whole_body(most, bounds.body_s)
+        answer = body if isinstance(body, Answer) else await handler.handle(_call(body))
+        return _response(answer)
+
+    for path in BODY_BYTES:
+        # The handler answers every method, OPTIONS and the 405 too.
+        quart.add_url_rule(path, "hot_path", hot_path, methods=METHODS, provide_automatic_options=False)
+
+
+async def _whole_body(most_bytes: int, bound_s: float) -> bytes | Answer:
+    body = bytearray()
+    if (request.content_length or 0) > most_bytes:
+        return too_large(most_bytes)
+    with trio.move_on_after(bound_s):
+        async for piece in request.body:
+            body += piece
+            if len(body) > most_bytes:
+                return too_large(most_bytes)
+        return bytes(body)
+    return body_too_slow(bound_s)
+
+
+def _call(body: bytes) -> Call:
+    scope = request.scope
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        merge_field(headers, name.decode("latin-1"), value.decode("latin-1"))
+    client = scope["client"]
+    return Call(
+        method=request.method,
+        path=request.path,
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        body=body,
+        peer=client[0] if client else "",
+        is_https=scope["scheme"] == "https",
+    )
+
+
+def _add_health(quart: QuartTrio, ready: Callable[[], Ready | str]) -> None:
+    async def healthz() -> Response:
+        return _response(Answer(status=200, headers=(JSON,), body=b'{"status":"alive"}'))
+
+    async def readyz() -> Response:
+        state = ready()
+        if isinstance(state, str):
+            return _response(error_answer(503, "not_ready", state, ("retry-after", "1")))
+        return _response(Answer(status=200, headers=(JSON,), body=b'{"status":"ready"}'))
+
+    quart.add_url_rule("/healthz", "healthz", healthz)
+    quart.add_url_rule("/readyz", "readyz", readyz)
+
+
+def _add_errors(quart: QuartTrio, report: FailureReport) -> None:
+    async def refused(error: HTTPException) -> Response:
+        status = error.code or 500
+        if status >= 500:
+            return _response(failed())
+        allowed = error.valid_methods if isinstance(error, MethodNotAllowed) else None
+        headers = [("allow", ", ".join(sorted(allowed)))] if allowed else []
+        code, message = CODES.get(status, "refused"), MESSAGES.get(status, "this request is refused")
+        return _response(error_answer(status, code, message, *headers))
+
+    async def unforeseen(error: Exception) -> Response:
+        report.contained("app", error)
+        return _response(failed())
+
+    quart.register_error_handler(HTTPException, refused)
+    quart.register_error_handler(Exception, unforeseen)
+
+
+def _response(answer: Answer) -> Response:
+    response = Response(answer.body, status=answer.status)
+    del response.headers["content-type"]  # Quart's own default
+    for name, value in answer.headers:
+        response.headers.add(name, value)
+    return response
+
+
+async def _send_answer(send: ASGISendCallable, answer: Answer) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    if answer.status != 204:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers, "trailers": False})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
