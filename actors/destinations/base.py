@@ -180,6 +180,11 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
         """The platform's name for the event; a custom event keeps its own."""
         return self.names.get(event_name) or event_name
 
+    def denied(self, event: Event) -> Purpose | None:
+        """A purpose that this destination needs and the event denies: such an event never leaves, whatever routed it."""
+        needed = self.needs if self.consent is None else self.consent
+        return next((purpose for purpose in needed if getattr(event.consent, purpose) == "denied"), None)
+
     def max_age_s(self, event: Event) -> int | None:
         """How old this event may be when it is sent; a platform may take some kinds later than others."""
         return self.limits.age_s
@@ -221,6 +226,11 @@ def read_token(response: Response) -> Token | Retry | Pause:
     if 400 <= response.status < 500 and response.status != 429 and isinstance(fields.get("error"), str):
         return Pause(f"token refused: {fields['error']}: {fields.get('error_description', '')}"[:WORDS_CHARS])
     return Retry(f"no token in an answer {response.status}", is_throttle=response.status == 429)
+
+
+def happened_at_ms(event: Event) -> int:
+    """When it happened, but never after it arrived: a sender's clock may be ahead, and platforms refuse the future."""
+    return min(event.occurred_at_ms, event.received_at_ms or event.occurred_at_ms)
 
 
 def sha256(text: str) -> str:

@@ -33,6 +33,7 @@ from actors.destinations.base import (
     all_of,
     drop_absent,
     encode_json,
+    happened_at_ms,
     post_json,
 )
 from actors.destinations.ga4_names import NAMES, fault_in_name, own_name
@@ -73,6 +74,8 @@ class Ga4(Destination, frozen=True, kw_only=True, tag="ga4"):
             yield "api_secret", "is empty or has spaces around it; give the secret as Google Analytics shows it"
 
     def encode(self, event: Event) -> Payload | Drop:
+        if purpose := self.denied(event):
+            return Drop(f"{purpose} consent is denied")
         if client_id(event.user_data) is None:
             return Drop("no client id: give ga_client_id (from the _ga cookie) or anonymous_id")
         name = NAMES.get(event.event_name) or own_name(event.event_name)
@@ -81,7 +84,7 @@ class Ga4(Destination, frozen=True, kw_only=True, tag="ga4"):
         params = params_of(event, name, value=self.value, is_debug=self.debug_mode)
         if isinstance(params, Drop):
             return params
-        stamp_micros = min(event.occurred_at_ms, event.received_at_ms) * 1_000
+        stamp_micros = happened_at_ms(event) * 1_000
         body = encode_json({"timestamp_micros": stamp_micros, "name": name, "params": params})
         envelope = encode_json(_envelope(event, self.send_user_data))
         if len(body) + len(envelope) > self.limits.body_bytes:

@@ -31,6 +31,7 @@ from actors.destinations.base import (
     all_of,
     drop_absent,
     encode_json,
+    happened_at_ms,
     post_json,
     sha256,
 )
@@ -112,6 +113,8 @@ class Meta(Destination, frozen=True, kw_only=True, tag="meta"):
         return STORE_AGE_S if event.action_source == "physical_store" else self.limits.age_s
 
     def encode(self, event: Event) -> Payload | Drop:
+        if purpose := self.denied(event):
+            return Drop(f"{purpose} consent is denied")
         name = NAMES.get(event.event_name, event.event_name)
         if name is None:
             return Drop(f"Meta has no event for {event.event_name}")
@@ -146,7 +149,7 @@ def _server_event(event: Event, name: str, user_data: dict[str, Any], custom_dat
     is_whole = event.action_source != "website" or (is_url and "client_user_agent" in user_data)
     return drop_absent(
         event_name=name,
-        event_time=min(event.occurred_at_ms, event.received_at_ms) // 1000,
+        event_time=happened_at_ms(event) // 1000,
         event_id=event.event_id,
         action_source=event.action_source if is_whole else "other",
         event_source_url=url if is_url else None,
