@@ -1,0 +1,33 @@
+"""Strict local platforms for tests, demo and benches.
+
+base.py        what a simulated platform is; faults it may be told to play
+meta.py, ga4.py, google_ads.py, webhook.py   one platform each
+server.py      the HTTP server that mounts them; faults.py plays faults, control.py steers from another process
+`python -m bench.simulator` serves all of them.
+"""
+
+from bench.simulator.base import Accepted, Fault, Platform, SimRequest, SimResponse
+from bench.simulator.ga4 import Ga4Sim
+from bench.simulator.google_ads import GoogleAdsSim
+from bench.simulator.meta import MetaSim
+from bench.simulator.server import Simulator
+from bench.simulator.webhook import WebhookSim
+
+__all__ = [
+    "Accepted",
+    "Fault",
+    "Ga4Sim",
+    "GoogleAdsSim",
+    "MetaSim",
+    "Platform",
+    "SimRequest",
+    "SimResponse",
+    "Simulator",
+    "WebhookSim",
+    "all_platforms",
+]
+
+
+def all_platforms() -> list[Platform]:
+    """One of each platform, with its own defaults."""
+    return [MetaSim(), Ga4Sim(), GoogleAdsSim(), WebhookSim()]
