@@ -75,8 +75,8 @@ class Transport:
         self._attempt_s = attempt_s
         self._idle_s = idle_s
         self._backend = Backend(Dialer(self._allowed, connect_s=connect_s, lookup=lookup, connect=connect))
-        self._idle: list[httpcore.AsyncHTTPConnection] = []  # with those in flight at most `connections`, oldest first
-        self._in_flight = 0
+        self._idle: list[httpcore.AsyncHTTPConnection] = []  # with those in use at most `connections`, oldest first
+        self._places = trio.Semaphore(self._connections)
         self._is_closed = False
         self._address: _Address | None = None  # the last URL used, read: a destination's URLs seldom change
         self._extensions: dict[str, Any] = {"timeout": {"connect": connect_s}}
@@ -100,9 +100,14 @@ class Transport:
         return self._connections
 
     async def send(self, request: Request) -> Response | Failure:
-        """The answer, its body cut at `answer_bytes`, or why there is none. Raises nothing but Cancelled."""
-        assert self._in_flight < self._connections, "more requests than connections"
-        self._in_flight += 1
+        """The answer, its body cut at `answer_bytes`, or why there is none. Raises nothing but Cancelled.
+
+        Waits for a place where `connections` requests are in flight; the time of the attempt begins after that.
+        """
+        try:
+            self._places.acquire_nowait()
+        except trio.WouldBlock:
+            await self._places.acquire()
         try:
             with trio.fail_after(self._attempt_s):
                 return await self._attempt(request)
@@ -111,7 +116,7 @@ class Transport:
         except Exception as error:  # noqa: BLE001 - a peer chooses what httpcore, h11 and ssl meet; none ends us
             return _failure(error)
         finally:
-            self._in_flight -= 1
+            self._places.release()
 
     async def close_idle(self) -> None:
         """Closes the connections that no request uses: for a destination that has nothing to send."""
