@@ -16,6 +16,11 @@ from actors.snapshot import Site
 NotRouted = Literal["no_route", "consent_denied", "consent_unknown", "sale_denied", "test_event"]
 
 
+IDENTIFY = "identify"  # tells who a visitor is; an event for the gateway alone
+# What a caller of the Events API leaves out is not meant for that platform (contracts/events_api.md, section 5).
+EVENTS_API_FIELDS = {"meta": "meta_event", "ga4": "ga_event", "google_ads": "gads_conversion_label"}
+
+
 class Decision(Struct, frozen=True, kw_only=True):
     """`reason` is None where the event goes to the destination."""
 
@@ -35,7 +40,9 @@ def refusal(event: Event, consent: Consent, destination: Destination, site: Site
     """Why the event does not go to the destination; None where it goes."""
     if event.source == "test":
         return "test_event"
-    if not destination.takes(event.event_name):
+    if event.event_name == IDENTIFY or not destination.takes(event.event_name):
+        return "no_route"
+    if event.source == "events_api" and _is_left_out(event, destination):
         return "no_route"
     for purpose in destination.consent if destination.consent is not None else destination.needs:
         state = _effective(consent, purpose, site)
@@ -46,6 +53,11 @@ def refusal(event: Event, consent: Consent, destination: Destination, site: Site
     if consent.sale_of_data == "denied" and not destination.without_sale:
         return "sale_denied"
     return None
+
+
+def _is_left_out(event: Event, destination: Destination) -> bool:
+    field = EVENTS_API_FIELDS.get(destination.platform)
+    return field is not None and field not in event.custom_data.properties
 
 
 def _effective(consent: Consent, purpose: Purpose, site: Site) -> str | None:

@@ -1,0 +1,40 @@
+"""From a request on a hot path to its answer: which source it is for, and CORS. Knows no web framework.
+
+Both doors call `handle`; until its first `await` it has no checkpoint, so a body that has arrived is in the writer's
+hands even if its client hangs up.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from gateway import cors
+from gateway.answers import error_answer
+from gateway.call import Answer, Call
+from gateway.edge import Edge
+from gateway.sources import browser, events_api, server
+
+Source = Callable[[Edge, Call], Awaitable[Answer]]
+
+SOURCES: Mapping[str, Source] = {
+    "/v1/events": server.collect,
+    "/i": browser.collect,
+    "/i/identify": browser.identify,
+    "/": events_api.collect,
+}
+ALLOW = "POST, OPTIONS"
+
+
+class Collector:
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+
+    async def handle(self, call: Call) -> Answer:
+        """The answer; never raises for anything a caller can send."""
+        source = SOURCES.get(call.path)
+        if source is None:
+            return error_answer(404, "not_found", f"nothing is at {call.path[:200]!r}")
+        if call.method == "OPTIONS":
+            return cors.preflight(self._edge.snapshot, call)
+        if call.method != "POST":
+            return error_answer(405, "method_not_allowed", f"{call.path} takes POST", ("allow", ALLOW))
+        answer = await source(self._edge, call)
+        return cors.with_headers(self._edge.snapshot, call, answer)

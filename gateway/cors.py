@@ -1,0 +1,76 @@
+"""CORS: a site's own origins, matched exactly, and no others."""
+
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from actors.snapshot import Site, Snapshot
+from gateway.answers import error_answer
+from gateway.call import Answer, Call
+
+MAX_AGE_S = "7200"  # the longest that browsers keep a preflight
+ALLOW_HEADERS = "authorization, content-type, content-encoding, x-write-key"
+
+
+def public_key(call: Call) -> str | None:
+    """The `k` of the query."""
+    if "k=" not in call.query:
+        return None
+    return next((value for name, value in parse_qsl(call.query, max_num_fields=20) if name == "k"), None)
+
+
+def origin_of(call: Call) -> str | None:
+    """The page's origin: the header, or that of the referrer, which old browsers send instead."""
+    origin = call.headers.get("origin")
+    if origin is not None:
+        return origin.lower()
+    referrer = call.headers.get("referer")
+    if referrer is None:
+        return None
+    try:
+        parts = urlsplit(referrer)
+    except ValueError:
+        return None
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme and parts.netloc else None
+
+
+def is_open(site: Site | None) -> bool:
+    """Whether a site takes the Events API from any origin: it has named none."""
+    return site is not None and site.is_events_api and not site.origins
+
+
+def preflight(snapshot: Snapshot, call: Call) -> Answer:
+    """204 with the headers that let the page go on; 403 without any for a page of nobody's."""
+    headers = _headers(snapshot, call)
+    if not headers:
+        return error_answer(403, "wrong_origin", "this origin is not one of the site's `origins`", ("vary", "Origin"))
+    methods = ("access-control-allow-methods", "POST, OPTIONS")
+    allowed = ("access-control-allow-headers", ALLOW_HEADERS)
+    return Answer(status=204, headers=(*headers, methods, allowed, ("access-control-max-age", MAX_AGE_S)))
+
+
+def with_headers(snapshot: Snapshot, call: Call, answer: Answer) -> Answer:
+    """The answer as the page's script may read it; as it is for callers that are no browser."""
+    if "origin" not in call.headers:
+        return answer
+    headers = _headers(snapshot, call) or (("vary", "Origin"),)
+    return msgspec.structs.replace(answer, headers=(*answer.headers, *headers))
+
+
+def _headers(snapshot: Snapshot, call: Call) -> tuple[tuple[str, str], ...]:
+    """The headers for a known origin; none for others. With a key in the query only its site counts."""
+    origin = call.headers.get("origin")
+    if origin is None:
+        return ()
+    if call.path == "/" and is_open(snapshot.site_of_events_api()):
+        return (("access-control-allow-origin", "*"),)
+    key = public_key(call)
+    site = snapshot.site_by_public_key(key) if key is not None else None
+    sites = [site] if site is not None else list(snapshot.sites.values())
+    if not any(origin.lower() in one.origins for one in sites):
+        return ()
+    return (
+        ("access-control-allow-origin", origin),
+        ("access-control-allow-credentials", "true"),
+        ("vary", "Origin"),
+    )

@@ -1,0 +1,135 @@
+"""What every source at the edge needs: the snapshot, the store to read from, the writer, the clock and the ids."""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from actors.event import Event
+from actors.observer import Observer, Reason
+from actors.snapshot import Site, Snapshot
+from gateway.answers import error_answer, no_room
+from gateway.call import Answer, Call
+from gateway.client import Network, address_key, client_address
+from gateway.sealing import Sealer
+from store import keys
+from store.env import Store, fetch
+from store.errors import StoreError, StoreFull
+from store.mailbox import append
+from store.records import LOG, LogRecord
+from store.writer import Writer
+
+MIB: Final = 1 << 20
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+class Edge(Struct, kw_only=True):
+    """Handed to the sources. `snapshot` is replaced as a whole when a new one is published."""
+
+    store: Store
+    writer: Writer
+    snapshot: Snapshot
+    observer: Observer
+    now_ms: Callable[[], int]
+    make_id: Callable[[], str]  # 32 hexadecimal digits, random
+    shards: int
+    trusted_proxies: Sequence[Network] = ()
+    sealers: Mapping[str, Sealer] = {}
+    refuses: Callable[[], str | None] = lambda: None  # why nothing is taken now, for people; None: all is well
+    log: Callable[..., None] = lambda action, **fields: None
+    on_append: Callable[[], None] = lambda: None  # told after each commit of new messages
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who sent a request. `bucket` is what its rate is counted by; empty: it is not."""
+
+    site: Site
+    address: str
+    bucket: str = ""
+
+
+def address_of(edge: Edge, call: Call) -> str:
+    return client_address(call.peer, call.headers, edge.trusted_proxies)
+
+
+def ip_bucket(address: str) -> str:
+    return f"ip:{address_key(address)}"
+
+
+def unavailable(edge: Edge) -> Answer | None:
+    """503 while nothing can be taken: shutting down, no room on disk, or the core too far behind."""
+    reason = edge.refuses()
+    if reason is None and edge.writer.has_room:
+        return None
+    return no_room(reason or "the store has no room for more events; what it holds is still delivered")
+
+
+def limited(edge: Edge, caller: Caller) -> Answer | None:
+    """429 while the activity guard has a verdict against the caller."""
+    if not caller.bucket:
+        return None
+    with edge.store.read() as txn:
+        raw = fetch(txn, edge.store.dbs["verdict"], keys.verdict(caller.site.id, caller.bucket))
+    wait_ms = keys.read_u64(raw) - edge.now_ms() if raw is not None else 0
+    if wait_ms <= 0:
+        return None
+    wait_s = str(max(1, -(-wait_ms // 1000)))
+    return error_answer(429, "rate_limited", f"too many events; try again in {wait_s} s", ("retry-after", wait_s))
+
+
+def plain_body(call: Call, most_bytes: int = MIB) -> bytes | Answer:
+    """The body, unpacked if it is gzip; 413 and 415 where it is too large or packed otherwise."""
+    coding = call.headers.get("content-encoding", "identity").strip().lower()
+    if coding in ("", "identity"):
+        return call.body
+    if coding != "gzip":
+        return error_answer(415, "unsupported_encoding", f"content-encoding {coding!r} is not taken; give gzip or none")
+    try:
+        unpacker = zlib.decompressobj(wbits=31)
+        body = unpacker.decompress(call.body, most_bytes + 1)
+    except zlib.error:
+        return error_answer(400, "invalid_encoding", "the body is not the gzip that content-encoding says")
+    if len(body) > most_bytes or unpacker.unconsumed_tail:
+        return error_answer(413, "too_large", f"the unpacked body is larger than {most_bytes} bytes")
+    if not unpacker.eof:
+        return error_answer(400, "invalid_encoding", "the gzip body ends too early")
+    return body
+
+
+async def take(edge: Edge, events: Sequence[Event], caller: Caller, session_id: str = "") -> Answer | None:
+    """Puts events into the mailbox; None once they are on disk. Nothing is awaited before the writer has them."""
+    try:
+        ticket = edge.writer.submit(append([_entry(edge, event, caller, session_id) for event in events]))
+        await ticket.wait()
+    except StoreFull:
+        return no_room("the store has no room for more events; what it holds is still delivered")
+    except StoreError:
+        edge.log("append_failed", events=len(events))
+        return error_answer(500, "internal_error", "the events may not be on disk; send them again with the same ids")
+    edge.on_append()
+    for event in events:
+        edge.observer.event_accepted(event.site, event.source, event.event_name)
+    return None
+
+
+def rejected(edge: Edge, site: str, source: str, reason: Reason, count: int = 1) -> None:
+    edge.observer.event_rejected(site, source, reason, count)
+
+
+def _entry(edge: Edge, event: Event, caller: Caller, session_id: str) -> tuple[int, bytes]:
+    """The shard and the encoded message: one visitor's events share a shard, and so keep their order."""
+    visitor = event.user_data.anonymous_id
+    actor_key = f"{event.site}\x1f{visitor}" if visitor else ""
+    shard = keys.shard_of(actor_key or f"{event.site}\x1f{event.user_data.external_id or event.event_id}", edge.shards)
+    record = LogRecord(
+        kind="visitor",
+        actor_key=actor_key,
+        received_at_ms=event.received_at_ms,
+        body=_encoder.encode(event),
+        caller=caller.bucket,
+        session_id=session_id,
+    )
+    return shard, LOG.encode(record)

@@ -1,0 +1,194 @@
+"""`POST /i` and `POST /i/identify`: browsers, by `fetch` or `sendBeacon`, with a site's public key and a checked
+origin.
+
+The answer tells the visitor id and the visit, and sets the first-party cookie where the visitor's consent allows one.
+The visit is read from the visitor as the store has it; should this event open a new one, the id told here is proposed
+to it.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from actors.event import Event
+from actors.snapshot import Site
+from actors.visitor import VisitorState
+from actors.visits import continues, time_of, touch_of
+from gateway import cors
+from gateway.answers import JSON, error_answer
+from gateway.call import Answer, Call
+from gateway.client import is_https, is_visitor_id, set_cookie_header, user_agent, visitor_id
+from gateway.edge import Caller, Edge, address_of, ip_bucket, limited, plain_body, rejected, take, unavailable
+from gateway.incoming import Body, Intake, Invalid, parse_body, to_event
+from gateway.sources.visitor_view import identity_id, is_known, read_visitor
+
+SOURCE: Final = "browser"
+BODY_BYTES = 64 * 1024
+IDENTIFY = "identify"
+
+
+class _Collected(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    visitor_id: str
+    session_id: str
+    event_ids: list[str | None]
+    errors: list[Invalid] = []
+
+
+class _Identified(Struct, frozen=True, kw_only=True):
+    visitor_id: str
+    session_id: str
+    identity_id: str
+    known: bool
+
+
+class _Peek(Struct, frozen=True):
+    """What is read of a browser's event before its visitor is known."""
+
+    user_data: dict[str, Any] = {}
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """A browser's request that was let in."""
+
+    caller: Caller
+    body: Body
+    visitor: str
+    state: VisitorState
+
+
+async def collect(edge: Edge, call: Call) -> Answer:
+    request = _open(edge, call)
+    if isinstance(request, Answer):
+        return request
+    edge.observer.event_received(request.caller.site.id, SOURCE, len(request.body.events))
+    intake = _intake(edge, call, request)
+    parsed = [_read(raw, request.body.place(index), intake) for index, raw in enumerate(request.body.events)]
+    errors = [event for event in parsed if isinstance(event, Invalid)]
+    good = [event for event in parsed if isinstance(event, Event)]
+    if errors:
+        rejected(edge, request.caller.site.id, SOURCE, "invalid_field", len(errors))
+    if not good:
+        return Answer(status=400, headers=(JSON,), body=errors[0].body())
+    session = _session_id(edge, request.state, good[0])
+    failed = await take(edge, good, request.caller, session)
+    if failed is not None:
+        return failed
+    ids = [event.event_id if isinstance(event, Event) else None for event in parsed]
+    result = _Collected(visitor_id=request.visitor, session_id=session, event_ids=ids, errors=errors)
+    return _answer(edge, call, request, good[-1], msgspec.json.encode(result))
+
+
+async def identify(edge: Edge, call: Call) -> Answer:
+    request = _open(edge, call)
+    if isinstance(request, Answer):
+        return request
+    edge.observer.event_received(request.caller.site.id, SOURCE)
+    event = _identify_event(request.body.events[0], _intake(edge, call, request))
+    if isinstance(event, Invalid):
+        rejected(edge, request.caller.site.id, SOURCE, "invalid_field")
+        return Answer(status=400, headers=(JSON,), body=event.body())
+    session = _session_id(edge, request.state, event)
+    failed = await take(edge, [event], request.caller, session)
+    if failed is not None:
+        return failed
+    result = _Identified(
+        visitor_id=request.visitor,
+        session_id=session,
+        identity_id=identity_id(event, request.state),
+        known=is_known(event, request.state),
+    )
+    return _answer(edge, call, request, event, msgspec.json.encode(result))
+
+
+def _open(edge: Edge, call: Call) -> Request | Answer:
+    """Key, origin, room and rate; then who the visitor is."""
+    raw = plain_body(call, BODY_BYTES)
+    body = parse_body(raw) if not isinstance(raw, Answer) else raw
+    key = cors.public_key(call) or (body.key if isinstance(body, Body) else None)
+    site = edge.snapshot.site_by_public_key(key) if key is not None else None
+    if site is None:
+        rejected(edge, "", SOURCE, "unknown_key")
+        message = "this public key is unknown" if key is not None else "give the site's public key: ?k=<key>"
+        return error_answer(401, "unknown_key", message)
+    if cors.origin_of(call) not in site.origins:
+        rejected(edge, site.id, SOURCE, "wrong_origin")
+        return error_answer(403, "wrong_origin", "the page's origin is not one of the site's `origins`")
+    if not isinstance(body, Body):
+        rejected(edge, site.id, SOURCE, "malformed")
+        return body if isinstance(body, Answer) else Answer(status=400, headers=(JSON,), body=body.body())
+    address = address_of(edge, call)
+    caller = Caller(site=site, address=address, bucket=ip_bucket(address) if site.ip_rate > 0 else "")
+    refused = unavailable(edge)
+    if refused is not None:
+        rejected(edge, site.id, SOURCE, "no_room")
+        return refused
+    refused = limited(edge, caller)
+    if refused is not None:
+        rejected(edge, site.id, SOURCE, "rate_limited")
+        return refused
+    visitor = visitor_id(call.headers) or _claimed_visitor(body) or edge.make_id()
+    return Request(caller=caller, body=body, visitor=visitor, state=read_visitor(edge.store, site.id, visitor))
+
+
+def _claimed_visitor(body: Body) -> str | None:
+    """An id that the page made up, where no cookie travels; only in the form of our own."""
+    try:
+        claimed = msgspec.json.decode(body.events[0], type=_Peek).user_data.get("anonymous_id")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return claimed if isinstance(claimed, str) and is_visitor_id(claimed) else None
+
+
+def _intake(edge: Edge, call: Call, request: Request) -> Intake:
+    site = request.caller.site
+    return Intake(
+        site=site.id,
+        source=SOURCE,
+        received_at_ms=edge.now_ms(),
+        make_id=edge.make_id,
+        default_country=site.default_country,
+        sealer=edge.sealers.get(site.id),
+        client_ip=request.caller.address,
+        client_user_agent=user_agent(call.headers),
+        anonymous_id=request.visitor,
+        cookies=call.headers.get("cookie"),
+    )
+
+
+def _read(raw: Raw, place: str, intake: Intake) -> Event | Invalid:
+    event = to_event(raw, intake)
+    return event.under(place) if isinstance(event, Invalid) else event
+
+
+def _identify_event(raw: Raw, intake: Intake) -> Event | Invalid:
+    """The request's identifiers and consent, as an event that goes to no platform."""
+    event = to_event(raw, intake)
+    if isinstance(event, Invalid) and event.field == "event_name":
+        fields = msgspec.json.decode(raw)
+        event = to_event(msgspec.json.encode({**fields, "event_name": IDENTIFY}), intake)
+    return msgspec.structs.replace(event, event_name=IDENTIFY) if isinstance(event, Event) else event
+
+
+def _session_id(edge: Edge, state: VisitorState, event: Event) -> str:
+    """The visit that is open, or the id that the event's new one shall have."""
+    if state.visit is not None and continues(state.visit, time_of(event), touch_of(event)):
+        return state.visit.id
+    return edge.make_id()
+
+
+def _answer(edge: Edge, call: Call, request: Request, event: Event, body: bytes) -> Answer:
+    site = request.caller.site
+    headers = [JSON, ("cache-control", "no-store")]
+    if _may_set_cookie(event, request.state, site):
+        headers.append(set_cookie_header(request.visitor, is_https(call, edge.trusted_proxies), site.cookie_domain))
+    return Answer(status=200, headers=tuple(headers), body=body)
+
+
+def _may_set_cookie(event: Event, state: VisitorState, site: Site) -> bool:
+    """Measuring or marketing is allowed: by the event, else by what the visitor stated last, else by the default."""
+    choices = (
+        getattr(event.consent, purpose) or getattr(state.consent, purpose) or site.consent_default
+        for purpose in ("analytics", "marketing")
+    )
+    return "granted" in choices

@@ -1,0 +1,46 @@
+"""The visitor as the edge may see it: read from the store without a round trip to its actor."""
+
+import msgspec
+
+from actors.event import Event
+from actors.visitor import Visitor, VisitorState
+from store import keys
+from store.env import Store, fetch
+from store.errors import Unreadable
+from store.records import STATE
+
+KNOWN_BY = ("external_id", "email", "phone")
+
+
+def read_visitor(store: Store, site: str, visitor_id: str) -> VisitorState:
+    """What is on disk of the visitor; a blank one where nothing is, or nothing that can be read."""
+    with store.read() as txn:
+        raw = fetch(txn, store.dbs["state"], keys.state(Visitor.number, f"{site}\x1f{visitor_id}"))
+    if raw is None:
+        return VisitorState()
+    try:
+        row = STATE.decode(raw)
+        return msgspec.msgpack.decode(row.data, type=VisitorState) if row.version == Visitor.version else VisitorState()
+    except (Unreadable, msgspec.DecodeError):
+        return VisitorState()
+
+
+def is_known(event: Event, state: VisitorState) -> bool:
+    """Whether the visitor has told who they are, now or earlier."""
+    return _strongest(event, state) is not None
+
+
+def identity_id(event: Event, state: VisitorState) -> str:
+    """An opaque id of the person, the same wherever they show the same strongest identifier; no personal data."""
+    kind, value = _strongest(event, state) or ("anonymous_id", event.user_data.anonymous_id or "")
+    return keys.digest16(event.site, "identity", kind, value).hex()
+
+
+def _strongest(event: Event, state: VisitorState) -> tuple[str, str] | None:
+    for field in KNOWN_BY:
+        value = getattr(event.user_data, field)
+        if value is not None:
+            return field, value if isinstance(value, str) else value.sha256
+        if known := state.seen.get(field):
+            return field, known[-1].value
+    return None
