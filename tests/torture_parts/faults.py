@@ -74,8 +74,18 @@ def repeats(start: bytes, piece: bytes, every_s: float = 0.0) -> Handler:
     return handler
 
 
+def replies(data: bytes) -> Handler:
+    """To whatever comes first, request or not, and closes."""
+
+    async def handler(stream: trio.SocketStream) -> None:
+        await stream.receive_some(65_536)
+        await stream.send_all(data)
+
+    return handler
+
+
 async def resets(stream: trio.SocketStream) -> None:
-    await read_request(stream)
+    await stream.receive_some(65_536)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     await stream.aclose()
 
@@ -100,7 +110,9 @@ FAULTS: dict[str, tuple[Handler, str | int]] = {
     "429 without": (answers(b"HTTP/1.1 429 No\r\ncontent-length: 0\r\n\r\n"), 429),
     "200 with an error body": (answers(b'HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{"error":1}'), 200),
     "307 to a private address": (answers(REDIRECT), 307),
-    "garbage bytes": (closes_after(GARBAGE), "protocol"),
+    "garbage bytes": (closes_after(GARBAGE + b"\r\n\r\n"), "protocol"),
+    "garbage without a line end": (closes_after(GARBAGE.replace(b"\n", b"")), "reset"),
+    "another protocol": (closes_after(b"220 mail.example ESMTP\r\n\r\n"), "protocol"),
     "early close": (closes_after(b""), "reset"),
     "close mid-header": (closes_after(b"HTTP/1.1 200 OK\r\nx"), "reset"),
     "close mid-body": (closes_after(HEAD + b"half"), "reset"),
