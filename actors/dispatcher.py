@@ -92,7 +92,7 @@ class Dispatcher:
         sender: Sender,
         hub: Hub,
         *,
-        open_plaintext: Callable[[Event], Event] | None = None,
+        open_plaintext: Callable[[Event, tuple[str, ...]], Event] | None = None,
         linger_s: float = LINGER_S,
     ) -> None:
         self.site = site
@@ -116,6 +116,9 @@ class Dispatcher:
         self._token_until_s = 0.0
         self._token_lock = trio.Lock()
         self._work = trio.Event()
+        self._is_stopping = False
+        self._idle = trio.Event()
+        self.has_run = False
         self._log = structlog.get_logger().bind(site=site, destination=destination.id)
 
     def wake(self) -> None:
@@ -125,7 +128,15 @@ class Dispatcher:
     def platform(self) -> str:
         return self.destination.platform
 
+    async def stop(self) -> None:
+        """Begins nothing more; returns when no request is under way."""
+        self._is_stopping = True
+        while self._in_flight:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
     async def run(self) -> None:
+        self.has_run = True
         async with trio.open_nursery() as nursery:
             while True:
                 self._work = trio.Event()
@@ -144,7 +155,7 @@ class Dispatcher:
 
     async def _fetch(self) -> bool:
         """Reads due rows into lots, both lanes by turns; True where there may be more to read at once."""
-        if self.pause_reason is not None or len(self._in_hand) >= IN_HAND:
+        if self._is_stopping or self.pause_reason is not None or len(self._in_hand) >= IN_HAND:
             return False
         now_s = trio.current_time()
         if now_s >= self._rescan_at_s:
@@ -188,7 +199,7 @@ class Dispatcher:
             )
             return dropped(work, self.destination.id, "too_old", words, now_ms)
         try:
-            payload = self.destination.encode(self._open(event) if self._open is not None else event)
+            payload = self.destination.encode(self._opened(event, row.event))
         except Exception as error:  # noqa: BLE001  an adapter's bug concerns its event alone
             self._adapter_failed("encode", error)
             payload = Drop(f"the adapter failed: {type(error).__name__}")
@@ -196,6 +207,12 @@ class Dispatcher:
             return dropped(work, self.destination.id, "not_encodable", self._redact(payload.reason), now_ms)
         work.payload = payload
         return work
+
+    def _opened(self, event: Event, row: EventRow) -> Event:
+        """With its plaintext, for a destination that needs it; the sealed value may be that of any copy."""
+        if self._open is None or event.user_data.sealed is None:
+            return event
+        return self._open(event, (event.event_id, row.event_id, *(copy.event_id for copy in row.copies)))
 
     def _unreadable(self, row: Due, now_ms: int) -> Settled:
         """The row of the outbox, of the event or its body is damaged or gone: nothing can be sent."""
@@ -211,7 +228,9 @@ class Dispatcher:
 
     def _may_send(self) -> bool:
         now_s = trio.current_time()
-        if self.pause_reason is not None or self._throttle.wait_s(now_s) > 0 or self._lots.is_empty:
+        if self._is_stopping or self.pause_reason is not None or self._lots.is_empty:
+            return False
+        if self._throttle.wait_s(now_s) > 0:
             return False
         if self._in_flight >= (self._window.size if self.breaker.state == "closed" else 1):
             return False
@@ -227,6 +246,7 @@ class Dispatcher:
         finally:
             self._in_flight -= 1
             self._work.set()
+            self._idle.set()
 
     async def _attempt(self, lot: Sequence[Work], is_probe: bool) -> None:
         self._hub.at_point("before_request")

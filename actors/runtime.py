@@ -128,9 +128,13 @@ class Core:
         """A dispatcher took deliveries out of an outbox."""
         self.depths[destination_key] = self.depths.get(destination_key, 0) + change
 
-    def statistics(self) -> tuple[int, int, int]:
-        """(messages waiting, warm actors, their bytes)."""
-        return depth(self._store, self._cursors), len(self._warm), self._warm.size_bytes
+    def waiting(self) -> int:
+        """Messages in the mailbox that no turn has taken."""
+        return depth(self._store, self._cursors)
+
+    def cursors(self) -> Mapping[int, int]:
+        """How far each shard is processed."""
+        return self._cursors
 
     # --- planning ---
 

@@ -3,6 +3,7 @@
 The log is the raw ledger: a consumed message stays until retention takes it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import lmdb
@@ -55,10 +56,18 @@ def next_messages(txn: lmdb.Transaction, store: Store, shard: int, after: int, m
     return found
 
 
-def depth(store: Store, cursors: dict[int, int]) -> int:
+def depth(store: Store, cursors: Mapping[int, int]) -> int:
     """Messages that wait, in all shards."""
     with store.read() as txn:
         return sum(max(0, log_tail(txn, store.dbs, shard) - cursor) for shard, cursor in cursors.items())
+
+
+def oldest_waiting_ms(store: Store, cursors: Mapping[int, int]) -> int | None:
+    """When the oldest message that waits arrived; None where none waits."""
+    with store.read() as txn:
+        found = [next_messages(txn, store, shard, cursor, 1) for shard, cursor in cursors.items()]
+    times = [logged.record.received_at_ms for one in found for logged in one if logged.record is not None]
+    return min(times, default=None)
 
 
 def body_at(txn: lmdb.Transaction, dbs: Any, shard: int, sequence: int) -> bytes | None:

@@ -1,0 +1,187 @@
+"""The core of a process: the runtime and a dispatcher for each destination, kept running, with their metrics.
+
+    mailbox ──▶ Core ──▶ outbox ──▶ Dispatcher (one per destination) ──▶ platform
+                  │  after each commit: wakes those that got something
+
+`publish` switches to another snapshot: destinations whose settings changed get a new dispatcher, which begins unpaused.
+"""
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any, Final
+
+import msgspec
+import structlog
+import trio
+from msgspec import Struct
+
+from actors.destinations.base import Destination
+from actors.dispatcher import Dispatcher, Hub, Sender
+from actors.event import Event
+from actors.observer import Observer
+from actors.runtime import Core
+from actors.snapshot import Snapshot
+from actors.supervision import keep_running
+from gateway.sealing import Sealer
+from store.env import Store
+from store.mailbox import oldest_waiting_ms
+from store.writer import Writer
+
+MAILBOX_MOST: Final = 1_000_000  # messages that wait; past it the edge answers 503
+WATCH_S: Final = 2.0
+STOP_S: Final = 8.0  # how long requests under way may take when a dispatcher stops
+
+log = structlog.get_logger()
+
+
+class CoreSettings(Struct, frozen=True, kw_only=True):
+    shards: int = 16
+    outbox_limit: int = 1_000_000
+    linger_s: float = 0.05
+    mailbox_most: int = MAILBOX_MOST
+
+
+class _Running(Struct):
+    """A dispatcher and the scope that ends it."""
+
+    dispatcher: Dispatcher
+    scope: trio.CancelScope
+
+
+class CoreService:
+    """`run` serves until cancelled; `stop` lets requests under way end first."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        snapshot: Snapshot,
+        *,
+        now_ms: Callable[[], int],
+        random: Random,
+        observer: Observer,
+        make_sender: Callable[[Destination], Sender],
+        sealers: Mapping[str, Sealer],
+        settings: CoreSettings,
+        at_point: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._now_ms = now_ms
+        self._observer = observer
+        self._make_sender = make_sender
+        self._sealers = sealers
+        self._settings = settings
+        self._running: dict[bytes, _Running] = {}
+        self._nursery: trio.Nursery | None = None
+        self._waiting = 0
+        self.core = Core(
+            store, writer, snapshot, now_ms=now_ms, random=random, observer=observer, shards=settings.shards,
+            outbox_limit=settings.outbox_limit, on_commit=self._wake_dispatchers,
+        )  # fmt: skip
+        self._hub = Hub(
+            store=store, writer=writer, now_ms=now_ms, random=random, observer=observer,
+            on_settled=self.core.settle, at_point=at_point,
+        )  # fmt: skip
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            self.publish(self.core.snapshot)
+            nursery.start_soon(keep_running, "core", self.core.run, self._observer.dead_letter)
+            nursery.start_soon(self._watch)
+            task_status.started()
+
+    def wake(self) -> None:
+        """There are new messages."""
+        self.core.wake()
+
+    def refuses(self) -> str | None:
+        """Why the edge should take nothing now."""
+        if self._waiting < self._settings.mailbox_most:
+            return None
+        return "the mailbox is full; what it holds is being processed"
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """One atomic switch for the core; each destination that changed gets a new dispatcher."""
+        self.core.snapshot = snapshot
+        wanted = {(site.id, one.id): one for site, one in snapshot.destinations()}
+        for key, running in list(self._running.items()):
+            dispatcher = running.dispatcher
+            if wanted.get((dispatcher.site, dispatcher.destination.id)) != dispatcher.destination:
+                del self._running[key]
+                self._start(self._retire, running)
+        for (site_id, _), destination in wanted.items():
+            dispatcher = self._dispatcher(site_id, destination)
+            if dispatcher.key not in self._running:
+                running = _Running(dispatcher, trio.CancelScope())
+                self._running[dispatcher.key] = running
+                self._start(self._dispatch, running)
+
+    async def stop(self) -> None:
+        """Ends all dispatchers; what is under way may end within `STOP_S`."""
+        async with trio.open_nursery() as nursery:
+            for running in self._running.values():
+                nursery.start_soon(self._retire, running)
+
+    def dispatchers(self) -> list[Dispatcher]:
+        return [running.dispatcher for running in self._running.values()]
+
+    def _start(self, task: Callable[[_Running], Any], running: _Running) -> None:
+        assert self._nursery is not None, "publishing needs a running service"
+        self._nursery.start_soon(task, running)
+
+    def _dispatcher(self, site_id: str, destination: Destination) -> Dispatcher:
+        return Dispatcher(
+            site_id,
+            destination,
+            self._make_sender(destination),
+            self._hub,
+            open_plaintext=self._opener(site_id),
+            linger_s=self._settings.linger_s,
+        )
+
+    def _opener(self, site_id: str) -> Callable[[Event, tuple[str, ...]], Event]:
+        sealer = self._sealers.get(site_id)
+
+        def open_plaintext(event: Event, event_ids: tuple[str, ...]) -> Event:
+            sealed = event.user_data.sealed
+            plain = sealer.open(sealed, *event_ids) if sealer is not None and sealed is not None else None
+            user_data = msgspec.structs.replace(event.user_data, plain=plain)
+            return msgspec.structs.replace(event, user_data=user_data)
+
+        return open_plaintext
+
+    async def _dispatch(self, running: _Running) -> None:
+        with running.scope:
+            name = f"dispatcher {running.dispatcher.site}/{running.dispatcher.destination.id}"
+            await keep_running(name, lambda: self._fresh(running), self._observer.dead_letter)
+
+    async def _fresh(self, running: _Running) -> None:
+        """Runs the dispatcher; one that crashed is replaced, since what it had in hand is still in the outbox."""
+        if running.dispatcher.has_run:
+            running.dispatcher = self._dispatcher(running.dispatcher.site, running.dispatcher.destination)
+        await running.dispatcher.run()
+
+    async def _retire(self, running: _Running) -> None:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_S):
+            await running.dispatcher.stop()
+        running.scope.cancel()
+
+    def _wake_dispatchers(self, queued: Mapping[bytes, int]) -> None:
+        for key in queued:
+            running = self._running.get(key)
+            if running is not None:
+                running.dispatcher.wake()
+
+    async def _watch(self) -> None:
+        """Looks now and then at what no commit tells: depths and ages."""
+        while True:
+            self._waiting = self.core.waiting()
+            oldest_ms = oldest_waiting_ms(self._store, self.core.cursors())
+            age_s = max(0.0, (self._now_ms() - oldest_ms) / 1000) if oldest_ms is not None else 0.0
+            self._observer.mailbox(self._waiting, age_s)
+            for dispatcher in self.dispatchers():
+                depth = self.core.depths.get(dispatcher.key, 0)
+                age_s = dispatcher.oldest_due_age_s() if depth else 0.0
+                self._observer.outbox(dispatcher.site, dispatcher.destination.id, depth, age_s)
+            await trio.sleep(WATCH_S)
