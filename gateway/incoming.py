@@ -1,0 +1,210 @@
+"""From a request's body to canonical events: taken apart, checked, normalised, hashed, cleaned of card data.
+
+    parse_body(body)      one event, an array, or {"events": […]}: the raw events, each still undecoded
+    to_event(raw, intake) one raw event: the canonical event, or what is wrong with it
+
+So in a batch the good events are taken and each bad one is answered in its place. A source with a format of its own
+fills an `EventForm` and calls `event_of`. Nothing here raises on what a sender can send.
+"""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from actors.carddata import CardScan
+from actors.clickids import fill_click_ids
+from actors.event import Consent, CustomData, Event, Item, Page
+from actors.names import canonical_name
+from gateway.checks import EPOCH, first_problem
+from gateway.form import CustomForm, EventForm, Id, ItemForm, PageForm, UserForm, decode_form, text_of
+from gateway.intake import Intake
+from gateway.invalid import Invalid, invalid_field, invalid_json
+from gateway.person import user_data_of
+
+__all__ = ["Body", "Intake", "Invalid", "event_of", "parse_body", "to_event"]
+
+MAX_EVENTS = 1000
+LATE_MS = 7 * 86_400_000
+EARLY_MS = 10 * 60_000
+MILLISECOND = timedelta(milliseconds=1)
+
+_SHOPIFY_GID = "gid://shopify/"
+_NO_PAGE = PageForm()
+_NO_USER = UserForm()
+_NO_CUSTOM = CustomForm()
+_NO_CONSENT = Consent()
+
+
+class Body(Struct, frozen=True, kw_only=True):
+    """A request's events. `key`: the public key that a browser may put beside them as `k`."""
+
+    events: tuple[Raw, ...]
+    is_batch: bool
+    key: str | None = None
+
+    def place(self, index: int) -> str:
+        """The path of an event in the request; empty where the body is the event."""
+        return f"events[{index}]" if self.is_batch else ""
+
+
+class _Envelope(Struct, frozen=True, kw_only=True):
+    events: list[Raw] | None = None
+    k: str | None = None
+
+
+_ENVELOPE: msgspec.json.Decoder[_Envelope] = msgspec.json.Decoder(_Envelope)
+_ARRAY: msgspec.json.Decoder[list[Raw]] = msgspec.json.Decoder(list[Raw])
+
+
+def parse_body(body: bytes, max_events: int = MAX_EVENTS) -> Body | Invalid:
+    """The events of a request, each to be given to `to_event`. Invalid: the request as a whole is refused."""
+    try:
+        if body.lstrip(b" \t\r\n")[:1] == b"[":
+            return _batch(_ARRAY.decode(body), None, max_events)
+        envelope = _ENVELOPE.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return invalid_json(error)
+    if envelope.events is not None:
+        return _batch(envelope.events, envelope.k, max_events)
+    return Body(events=(Raw(body),), is_batch=False, key=envelope.k)
+
+
+def to_event(raw: bytes | Raw, intake: Intake) -> Event | Invalid:
+    """The canonical event of one event's JSON; Invalid names the field by its path in the event."""
+    size = len(bytes(raw))
+    if size > intake.max_event_bytes:
+        message = f"the event has {size} bytes; give at most {intake.max_event_bytes}"
+        return Invalid(code="too_large", field="", message=message)
+    decoded = decode_form(raw)
+    if isinstance(decoded, Invalid):
+        return decoded
+    return event_of(*decoded, intake)
+
+
+def event_of(form: EventForm, properties: dict[str, Any], intake: Intake) -> Event | Invalid:
+    """The canonical event of a filled form. `properties`: further custom properties, JSON values only."""
+    problem = first_problem(form, properties)
+    if problem is not None:
+        return problem
+    scan = CardScan()
+    marks: list[str] = []
+    event_id = intake.make_id() if form.event_id is None else str(form.event_id)
+    occurred_at_ms = _occurred_at_ms(form, intake, marks)
+    page = _page(form.page or _NO_PAGE, scan)
+    user_data = user_data_of(form.user_data or _NO_USER, intake, event_id, scan, marks)
+    user_data, campaign = fill_click_ids(
+        user_data, page, intake.cookies, intake.received_at_ms, intake.ga_measurement_id
+    )
+    properties = scan.properties(properties) if properties else properties
+    custom_data = _custom_data(form.custom_data or _NO_CUSTOM, {**campaign, **properties}, scan)
+    event_name = scan.text(canonical_name(form.event_name or ""))
+    if scan.count:
+        marks.append("card_removed")
+    return Event(
+        site=intake.site,
+        event_name=event_name,
+        event_id=event_id,
+        occurred_at_ms=occurred_at_ms,
+        received_at_ms=intake.received_at_ms,
+        source=intake.source,
+        action_source=form.action_source or "website",
+        page=page,
+        user_data=user_data,
+        custom_data=custom_data,
+        consent=form.consent or _NO_CONSENT,
+        is_id_made=form.event_id is None,
+        marks=tuple(marks),
+    )
+
+
+def _batch(events: list[Raw], key: str | None, max_events: int) -> Body | Invalid:
+    if not events:
+        return invalid_field("events", "no event; give at least one")
+    if len(events) > max_events:
+        message = f"{len(events)} events; give at most {max_events} in one request"
+        return Invalid(code="too_many_events", field="events", message=message)
+    return Body(events=tuple(events), is_batch=True, key=key)
+
+
+def _occurred_at_ms(form: EventForm, intake: Intake, marks: list[str]) -> int:
+    if form.occurred_at is None:
+        return intake.received_at_ms
+    at_ms = (form.occurred_at - EPOCH) // MILLISECOND
+    if at_ms < intake.received_at_ms - LATE_MS:
+        marks.append("late")
+    elif at_ms > intake.received_at_ms + EARLY_MS:
+        marks.append("early")
+    return at_ms
+
+
+def _page(form: PageForm, scan: CardScan) -> Page:
+    url = scan.url(form.url or None)
+    path = scan.url(form.path) if form.path else _path_of(url)
+    return Page(url=url, referrer=scan.url(form.referrer or None), title=scan.optional(form.title or None), path=path)
+
+
+def _path_of(url: str | None) -> str | None:
+    if url is None:
+        return None
+    rest = url.partition("?")[0].partition("#")[0]
+    scheme, found, host_and_path = rest.partition("://")
+    if not found:
+        return scheme if scheme.startswith("/") else None
+    return "/" + host_and_path.partition("/")[2]
+
+
+def _custom_data(form: CustomForm, properties: dict[str, Any], scan: CardScan) -> CustomData:
+    currency = _id(form.currency)
+    return CustomData(
+        value=form.value,
+        currency=currency.upper() if currency else None,
+        order_id=_order_id(form.order_id),
+        checkout_token=_id(form.checkout_token),
+        items=tuple(_item(item, scan) for item in form.items or ()),
+        num_items=_count(form.num_items),
+        product_ids=tuple(text for one in form.product_ids or () if (text := _id(one))),
+        shipping=form.shipping,
+        tax=form.tax,
+        discount=form.discount,
+        coupon=scan.optional(text_of(form.coupon)),
+        search_term=scan.optional(text_of(form.search_term)),
+        subscription_id=_id(form.subscription_id),
+        lead_id=_id(form.lead_id),
+        content_name=scan.optional(text_of(form.content_name)),
+        content_category=scan.optional(text_of(form.content_category)),
+        customer_type=form.customer_type,
+        properties=properties,
+    )
+
+
+def _item(form: ItemForm, scan: CardScan) -> Item:
+    return Item(
+        id=_id(form.id),
+        name=scan.optional(text_of(form.name)),
+        quantity=_count(form.quantity),
+        price=form.price,
+        brand=scan.optional(text_of(form.brand)),
+        category=scan.optional(text_of(form.category)),
+        variant=text_of(form.variant),
+        discount=form.discount,
+    )
+
+
+def _id(value: Id | None) -> str | None:
+    text = text_of(value)
+    return text.strip() if text is not None else None
+
+
+def _order_id(value: Id | None) -> str | None:
+    """Trimmed, and `123` for `gid://shopify/Order/123`; no other change (dedup_and_identity.md section 1.2)."""
+    text = _id(value)
+    if text is not None and text.startswith(_SHOPIFY_GID):
+        return text.rpartition("/")[2].partition("?")[0] or text
+    return text
+
+
+def _count(value: Decimal | None) -> int | None:
+    return None if value is None else int(value)

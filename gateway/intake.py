@@ -1,0 +1,30 @@
+"""What the edge knows about a request when its events are read."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from actors.event import Source
+from gateway.sealing import Sealer
+
+MAX_EVENT_BYTES = 64 * 1024
+
+
+class Intake(Struct, frozen=True, kw_only=True):
+    """What the edge knows about the request. Of the second group, what is given beats what the event says: for
+    browsers, whose connection is the visitor's own."""
+
+    site: str
+    source: Source
+    received_at_ms: int
+    make_id: Callable[[], str]
+    default_country: str | None = None  # of phone numbers in national form, where the event names no country
+    sealer: Sealer | None = None  # only on sites with keep_plaintext = "sealed"
+    max_event_bytes: int = MAX_EVENT_BYTES
+
+    client_ip: str | None = None
+    client_user_agent: str | None = None
+    anonymous_id: str | None = None
+    session_id: str | None = None
+    cookies: str | None = None  # the Cookie header; fills only what event and url leave out
+    ga_measurement_id: str | None = None  # which `_ga_…` cookie is meant, where there are several
