@@ -1,10 +1,10 @@
 """What may be counted: one method per thing, which counts nothing by default.
 
 The core, the dispatchers and the doors are given an observer and tell it what happened, after it is committed. Labels
-are bounded by who calls: `site` and `destination` are configured ids, `source` is one of `event.Source`, `event` is
-`names.label(event_name)` (one of the 32, or `custom`), the rest are the codes below. Never a visitor, an address, a URL
-or a name that a caller made up. `count` is for callers that tell several at once. Methods are called from the event
-loop's thread; none waits and none raises.
+are bounded by who calls: `site` and `destination` are configured ids, `source` is one of `event.Source`, the rest are
+the codes below. Never a visitor, an address or a URL. Only `event` may be any name: whoever counts makes it one of the
+32 or `custom`. `count` is for callers that tell several at once. Methods are called from the event loop's thread; none
+waits and none raises.
 """
 
 from typing import Literal, get_args

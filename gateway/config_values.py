@@ -5,12 +5,13 @@
 
 import ipaddress
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from actors.secret import Secret
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB|K|M|G|T)?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB|K|M|G|T)?", re.IGNORECASE | re.ASCII)
 _BINARY = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _DECIMAL_SUFFIX = re.compile(r"[KMGT]B", re.IGNORECASE)
 
@@ -55,18 +56,7 @@ class Cidr(str):
 
 def read(kind: type[Any], value: object) -> Any:
     """The value as that kind."""
-    match kind:
-        case _ if kind is Secret:
-            return _secret(value)
-        case _ if kind is ByteSize:
-            return _byte_size(value)
-        case _ if kind is Bind:
-            return _bind(value)
-        case _ if kind is Origin:
-            return _origin(value)
-        case _ if kind is Cidr:
-            return _cidr(value)
-    raise NotImplementedError(f"no way to read a {kind.__name__}")
+    return _READERS[kind](value)
 
 
 def _secret(value: object) -> Secret:
@@ -149,3 +139,12 @@ def _cidr(value: object) -> Cidr:
         return Cidr(ipaddress.ip_network(str(value), strict=False))
     except ValueError as error:
         raise ValueError(f'{value!r} is no address or network; give one such as "10.0.0.0/8" or "::1"') from error
+
+
+_READERS: Mapping[type[Any], Callable[[object], object]] = {
+    Secret: _secret,
+    ByteSize: _byte_size,
+    Bind: _bind,
+    Origin: _origin,
+    Cidr: _cidr,
+}

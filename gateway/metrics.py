@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from actors.names import label
 from actors.observer import AttemptOutcome, BreakerState, DeliveryOutcome, Observer, Reason
 from gateway.metric_families import Families
 
@@ -108,7 +109,7 @@ class PrometheusObserver(Observer):
         self._received.at(site, source).value += count
 
     def event_accepted(self, site: str, source: str, event: str, count: int = 1) -> None:
-        self._accepted.at(site, source, event).value += count
+        self._accepted.at(site, source, label(event)).value += count
 
     def event_rejected(self, site: str, source: str, reason: Reason, count: int = 1) -> None:
         self._rejected.at(site, source, reason).value += count

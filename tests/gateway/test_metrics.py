@@ -44,6 +44,13 @@ def test_events_are_counted_by_site_source_and_name() -> None:
     assert page(observer)["events_accepted_total event=page_viewed site=shop source=browser"] == 5
 
 
+def test_events_with_names_of_their_own_are_counted_as_custom() -> None:
+    observer = PrometheusObserver()
+    for number in range(1_000):
+        observer.event_accepted("shop", "browser", f"made up {number}")
+    assert page(observer)["events_accepted_total event=custom site=shop source=browser"] == 1_000
+
+
 def test_a_delivery_is_timed_from_arrival_to_the_yes() -> None:
     observer = PrometheusObserver()
     observer.delivery("shop", "meta-main", "meta", "delivered", latency_s=4.0)

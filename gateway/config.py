@@ -1,0 +1,139 @@
+"""Reads the configuration: config.toml, or the environment where no site is declared. Faults are told all at once.
+
+load_config     file and environment -> Config, or ConfigError with every fault
+snapshot_of     Config -> what the core and the edge look things up in
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.destinations import AnyDestination
+from actors.destinations.base import Destination
+from actors.snapshot import DAY_MS, Site, Snapshot, key_digest
+from gateway.config_checks import Placed, check_destinations, check_server, check_sites
+from gateway.config_env import VARIABLES, site_table
+from gateway.config_reader import Fault, Reader
+from gateway.errors import ConfigError
+from gateway.settings import Config, ServerSettings, SiteSettings
+
+__all__ = ["Config", "ServerSettings", "SiteSettings", "load_config", "snapshot_of"]
+
+FILE_BYTES = 4_000_000
+HOUR_MS = 3_600_000
+KEY_BURST = 4  # times the rate, where key_burst is not given
+
+
+def load_config(path: Path | None, env: Mapping[str, str]) -> Config:
+    """The configuration. `path` None: every setting has its default, and the site comes from the environment."""
+    reader = Reader(env, Path() if path is None else path.parent)
+    table = {} if path is None else _decode(path)
+    server = _server(table, reader)
+    declared = table.get("sites", [])
+    sites = [] if declared == [] else _sites(declared, reader)
+    faults = [f"{path}: {fault}" for fault in reader.faults]
+    if declared != []:
+        _refuse(faults)
+        return Config(server=server, sites=tuple(sites), origin=str(path))
+    site, notes, more = _site_of_environment(env)
+    _refuse(faults + more)
+    return Config(server=server, sites=(site,) if site else (), notes=notes)
+
+
+def _decode(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    if len(text) > FILE_BYTES:
+        raise ConfigError([f"{path}: has more than {FILE_BYTES} bytes; this is no configuration"])
+    try:
+        table: dict[str, Any] = msgspec.toml.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError([f"{path}: is no TOML: {error}"]) from error
+    return table
+
+
+def _server(table: dict[str, Any], reader: Reader) -> ServerSettings:
+    """The process' settings, or their defaults where they have faults: the rest is read all the same."""
+    reader.refuse_unknown(table, ("server", "sites"), "")
+    before = len(reader.faults)
+    server = reader.record(ServerSettings, table.get("server", {}), "server")
+    if server is None or len(reader.faults) > before:
+        return ServerSettings()
+    check_server(server, reader)
+    return server
+
+
+def _sites(declared: object, reader: Reader) -> list[SiteSettings]:
+    placed: list[Placed] = []
+    for table, path in reader.tables(declared, "sites"):
+        destinations = _destinations(table, path, reader)
+        rest = {key: value for key, value in table.items() if key != "destinations"}
+        site = reader.record(SiteSettings, rest, path, apart=("destinations",), destinations=destinations)
+        if site is not None:
+            placed.append((path, site))
+    check_sites(placed, reader)
+    return [site for _, site in placed]
+
+
+def _destinations(table: dict[str, Any], site_path: str, reader: Reader) -> tuple[Destination, ...]:
+    found: list[tuple[str, Destination]] = []
+    for one, path in reader.tables(table.get("destinations", []), f"{site_path}.destinations"):
+        destination = reader.one_of(AnyDestination, one, path)
+        if destination is not None:
+            found.append((path, destination))
+    check_destinations(found, is_sealed=table.get("keep_plaintext") == "sealed", reader=reader)
+    return tuple(destination for _, destination in found)
+
+
+def _site_of_environment(env: Mapping[str, str]) -> tuple[SiteSettings | None, tuple[str, ...], list[str]]:
+    """The site, its notes, and its faults by the variable that has them."""
+    table, notes = site_table(env)
+    reader = Reader(env, Path())
+    sites = _sites([table], reader)
+    return (sites[0] if sites else None), notes, [_by_variable(fault) for fault in reader.faults]
+
+
+def _by_variable(fault: Fault) -> str:
+    field = fault.path.rpartition(".")[2].partition("[")[0]
+    return f"the environment: {VARIABLES.get(field, fault.path)}: {fault.text}"
+
+
+def _refuse(faults: list[str]) -> None:
+    if faults:
+        raise ConfigError(faults)
+
+
+def snapshot_of(config: Config, version: int = 1) -> Snapshot:
+    """What the core and the edge look things up in."""
+    return Snapshot(
+        version=version,
+        sites={site.id: _site_rules(site) for site in config.sites},
+        write_keys={key_digest(key.reveal()): site.id for site in config.sites for key in site.write_keys},
+        public_keys={key_digest(key): site.id for site in config.sites for key in site.public_keys},
+        events_api_site=next((site.id for site in config.sites if site.events_api), None),
+    )
+
+
+def _site_rules(site: SiteSettings) -> Site:
+    return Site(
+        id=site.id,
+        destinations=site.destinations,
+        origins=frozenset(map(str, site.origins)),
+        retention_ms=site.retention_days * DAY_MS,
+        consent_default=site.consent_default,
+        is_plaintext_sealed=site.keep_plaintext == "sealed",
+        purchase_hold_ms=round(site.purchase_hold_s * 1_000),
+        dedup_window_ms=round(site.dedup_window_h * HOUR_MS),
+        ip_rate=site.ip_rate,
+        ip_burst=site.ip_burst,
+        key_rate=site.key_rate,
+        key_burst=site.key_burst if site.key_burst is not None else max(1.0, site.key_rate * KEY_BURST),
+        default_country=site.default_country,
+        cookie_domain=site.cookie_domain,
+        is_events_api=site.events_api,
+    )

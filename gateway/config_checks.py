@@ -1,0 +1,136 @@
+"""What no single setting can tell: keys used twice, limits that contradict each other, addresses that are refused."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from actors.addresses import check_url
+from actors.destinations.base import Destination
+from actors.names import canonical_name
+from gateway.config_reader import Reader
+from gateway.config_values import Bind
+from gateway.settings import ID_FORM, ID_PATTERN, ServerSettings, SiteSettings
+
+CONCURRENCY = 8  # connections of one client; more were measured to be slower (docs/architecture.md)
+ADDRESS_SETTINGS = ("base_url", "url", "token_url")
+# Their class needs what the route says (contracts/consent.md, section 3); of the others a route may only ask more.
+OWN_PLATFORMS = frozenset({"webhook"})
+
+Problem = tuple[str, str]  # field, what is wrong and what would be right
+Placed = tuple[str, SiteSettings]  # the path of a site, and the site
+
+
+def check_server(server: ServerSettings, reader: Reader) -> None:
+    for field, text in _server_problems(server):
+        reader.fault(f"server.{field}", text)
+
+
+def _server_problems(server: ServerSettings) -> Iterator[Problem]:
+    if server.bind == "":
+        yield "bind", 'is empty; give "host:port" such as "127.0.0.1:8080"'
+    if server.bind == server.metrics_bind != "" and _port(server.bind) != 0:
+        yield "metrics_bind", f"{str(server.bind)!r} is bind already; give another port"
+    if server.max_connections_per_address > server.max_connections:
+        yield "max_connections_per_address", f"is above max_connections; give at most {server.max_connections}"
+    if server.disk_budget < 1 << 20:
+        yield "disk_budget", f'{int(server.disk_budget)} bytes hold nothing; give a size such as "64GiB"'
+
+
+def _port(bind: Bind) -> int:
+    return bind.port if bind else 0
+
+
+def check_sites(sites: Sequence[Placed], reader: Reader) -> None:
+    """Each site by itself, then what two of them claim."""
+    for path, site in sites:
+        for field, text in _site_problems(site):
+            reader.fault(f"{path}.{field}", text)
+    _refuse_repeats(((f"{path}.id", site.id) for path, site in sites), reader, "another site has this id")
+    _refuse_repeats(_keys(sites), reader, "this key is used already; give each site and use its own")
+    _refuse_repeats(
+        ((f"{path}.events_api", "") for path, site in sites if site.events_api),
+        reader,
+        "POST / posts to one site only; leave it true for one",
+    )
+
+
+def _site_problems(site: SiteSettings) -> Iterator[Problem]:
+    for field in ("write_keys", "public_keys"):
+        for index, key in enumerate(getattr(site, field)):
+            if fault := _key_fault(key if isinstance(key, str) else key.reveal()):
+                yield f"{field}[{index}]", fault
+    if site.dedup_window_h > site.retention_days * 24:
+        yield "dedup_window_h", f"is longer than retention_days; give at most {site.retention_days * 24}"
+    for rate, burst, field in (
+        (site.ip_rate, site.ip_burst, "ip_burst"),
+        (site.key_rate, site.key_burst, "key_burst"),
+    ):
+        if rate > 0 and burst is not None and burst < 1:
+            yield field, "lets no event through; give at least 1, or a rate of 0 for no bound"
+
+
+def _key_fault(key: str) -> str | None:
+    """Basic authentication ends a user name at its colon; headers carry visible ASCII."""
+    if all(0x21 <= ord(char) <= 0x7E and char != ":" for char in key) and 4 <= len(key) <= 200:
+        return None
+    return "is no key; give 4 to 200 visible ASCII characters without spaces and colons"
+
+
+def _keys(sites: Sequence[Placed]) -> Iterator[tuple[str, str]]:
+    for path, site in sites:
+        yield from ((f"{path}.write_keys[{index}]", key.reveal()) for index, key in enumerate(site.write_keys))
+        yield from ((f"{path}.public_keys[{index}]", key) for index, key in enumerate(site.public_keys))
+
+
+def _refuse_repeats(values: Iterable[tuple[str, str]], reader: Reader, text: str) -> None:
+    """A fault at each value that was there before; the text names where, never the value."""
+    first: dict[str, str] = {}
+    for path, value in values:
+        if value in first:
+            reader.fault(path, f"{text} ({first[value]})")
+        else:
+            first[value] = path
+
+
+def check_destinations(found: Sequence[tuple[str, Destination]], *, is_sealed: bool, reader: Reader) -> None:
+    """The destinations of one site, each with its path."""
+    for path, destination in found:
+        for field, text in (*_common_problems(destination, is_sealed=is_sealed), *destination.problems()):
+            reader.fault(f"{path}.{field}", text)
+    _refuse_repeats(((f"{path}.id", one.id) for path, one in found), reader, "another destination has this id")
+
+
+def _common_problems(destination: Destination, *, is_sealed: bool) -> Iterator[Problem]:
+    if not re.fullmatch(ID_PATTERN, destination.id):
+        yield "id", f"{destination.id!r} is no id; give {ID_FORM}"
+    if not 1 <= destination.concurrency <= CONCURRENCY:
+        yield "concurrency", f"{destination.concurrency} is out of range; give 1 to {CONCURRENCY}"
+    if destination.opens_plaintext() and not is_sealed:
+        yield "type", 'it needs plaintext identifiers; give its site keep_plaintext = "sealed"'
+    yield from _name_problems(destination)
+    yield from _consent_problems(destination)
+    yield from _address_problems(destination)
+
+
+def _name_problems(destination: Destination) -> Iterator[Problem]:
+    if destination.events == ():
+        yield "events", 'takes nothing; give names, "*" for all, or leave it out'
+    for index, name in enumerate(destination.events or ()):
+        if name != "*" and canonical_name(name) != name:
+            yield f"events[{index}]", f"{name!r} is another platform's name; give {canonical_name(name)!r}"
+
+
+def _consent_problems(destination: Destination) -> Iterator[Problem]:
+    missing = set(destination.needs) - set(destination.consent or destination.needs)
+    if missing and destination.platform not in OWN_PLATFORMS:
+        yield "consent", f"a {destination.platform} destination needs at least {', '.join(destination.needs)}; add it"
+
+
+def _address_problems(destination: Destination) -> Iterator[Problem]:
+    for field in ADDRESS_SETTINGS:
+        url = getattr(destination, field, None)
+        if url and (fault := check_url(url, allow_private=destination.allow_private)):
+            yield field, f"{fault}{_hint(fault)}"
+
+
+def _hint(fault: str) -> str:
+    return "" if ";" in fault or "scheme" in fault else "; give a public host, or allow_private = true"

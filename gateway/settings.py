@@ -1,0 +1,73 @@
+"""What can be configured: the records that config.toml fills. docs/configuration.md says what each is for.
+
+A field's comment is its one line; a test holds docs/configuration.md and config.example.toml to these fields.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from actors.destinations.base import Destination
+from actors.event import State
+from actors.secret import Secret
+from gateway.config_values import Bind, ByteSize, Cidr, Network, Origin
+from gateway.logs import LogFormat, LogLevel
+
+GIB = 1 << 30
+ID_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+ID_FORM = "1 to 63 characters: a-z, 0-9, _ and -, the first a letter or digit"
+
+Rate = Annotated[float, Meta(ge=0, le=1_000_000, description="0 (no bound) to 1000000")]
+SiteId = Annotated[str, Meta(pattern=ID_PATTERN, description=ID_FORM)]
+Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="two capital letters such as 'DE'")]
+Domain = Annotated[
+    str, Meta(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", description="a domain without a dot before it, as 'example.com'")
+]
+
+
+class ServerSettings(Struct, frozen=True, kw_only=True):
+    bind: Bind = Bind("127.0.0.1:8080")
+    metrics_bind: Bind = Bind("127.0.0.1:9464")  # empty: no metrics page
+    data_dir: Annotated[str, Meta(min_length=1)] = "data"
+    trusted_proxies: tuple[Cidr, ...] = ()  # whose X-Forwarded-For counts
+    edges: Annotated[int, Meta(ge=0, le=64)] = 0  # further edge processes; 0: edge and core share one
+    shards: Annotated[int, Meta(ge=1, le=256)] = 16  # of the mailbox; set once for a data directory
+    disk_budget: ByteSize = ByteSize(64 * GIB)
+    max_connections: Annotated[int, Meta(ge=1, le=100_000)] = 4_096
+    max_connections_per_address: Annotated[int, Meta(ge=1, le=100_000)] = 64
+    keep_alive_s: Annotated[float, Meta(ge=1, le=600)] = 5.0  # how long an idle connection stays open
+    outbox_limit: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000  # deliveries that wait, per destination
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "json"
+
+    def trusted_networks(self) -> tuple[Network, ...]:
+        return tuple(cidr.network for cidr in self.trusted_proxies)
+
+
+class SiteSettings(Struct, frozen=True, kw_only=True):
+    id: SiteId
+    write_keys: tuple[Secret, ...] = ()  # of servers
+    public_keys: tuple[str, ...] = ()  # of browsers: in the page for all to see
+    origins: tuple[Origin, ...] = ()  # pages that may post
+    retention_days: Literal[30, 90, 180, 365] = 90
+    consent_default: State = "granted"  # what an absent purpose counts as
+    keep_plaintext: Literal["no", "sealed"] = "no"
+    purchase_hold_s: Annotated[float, Meta(ge=0, le=3_600)] = 5.0  # how long a purchase waits for its twin; 0: not
+    dedup_window_h: Annotated[float, Meta(ge=1, le=8_760)] = 24
+    ip_rate: Rate = 50  # events a second of one address; 0: no bound
+    ip_burst: Rate = 200
+    key_rate: Rate = 0  # events a second of one write key; 0: no bound
+    key_burst: Rate | None = None  # default: four times key_rate
+    default_country: Country | None = None
+    cookie_domain: Domain | None = None
+    events_api: bool = False  # POST / posts to this site, without a key
+    destinations: tuple[Destination, ...] = ()
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """`notes`: what is worth a line in the log although it is no fault."""
+
+    server: ServerSettings = ServerSettings()
+    sites: tuple[SiteSettings, ...] = ()
+    notes: tuple[str, ...] = ()
+    origin: str = "the environment"  # where the sites were declared

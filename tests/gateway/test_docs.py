@@ -1,0 +1,109 @@
+"""The reference pages and the example name everything there is."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from actors.destinations import AnyDestination
+from actors.destinations.base import Destination
+from actors.observer import REASONS
+from gateway.config import load_config
+from gateway.config_env import site_table
+from gateway.config_reader import members
+from gateway.metric_families import Counter, Gauge, Histogram
+from gateway.metrics import PrometheusObserver
+from gateway.settings import ServerSettings, SiteSettings
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "config.example.toml"
+ENV = {
+    "DEMO_WRITE_KEY": "wk_demo",
+    "META_ACCESS_TOKEN": "token",
+    "GA_API_SECRET": "secret",
+    "GADS_CLIENT_SECRET": "secret",
+    "GADS_REFRESH_TOKEN": "token",
+    "GADS_ACCESS_TOKEN": "token",
+    "WEBHOOK_SECRET": "whsec_" + "A" * 44,
+    "WEBHOOK_AUTHORIZATION": "Bearer abc",
+}
+SETTINGS = [*msgspec.structs.fields(ServerSettings), *msgspec.structs.fields(SiteSettings)]
+KINDS = members(AnyDestination)
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text("utf-8")
+
+
+def own_settings(kind: type[Destination]) -> list[str]:
+    common = {field.name for field in msgspec.structs.fields(Destination)}
+    return [field.name for field in msgspec.structs.fields(kind) if field.name not in common]
+
+
+def test_the_example_loads() -> None:
+    config = load_config(EXAMPLE, ENV)
+    assert [one.platform for one in config.sites[0].destinations] == [str(kind.platform) for kind in KINDS]
+
+
+def test_the_example_loads_with_everything_in_it_set(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(re.sub(r"(?m)^#(?=\w)", "", EXAMPLE.read_text("utf-8")), "utf-8")
+    config = load_config(path, ENV)
+    assert config.server == ServerSettings(), "the example shows the defaults"
+    assert config.sites[0].default_country == "DE"
+
+
+@pytest.mark.parametrize(
+    "name", [*(field.name for field in SETTINGS), *(f.name for f in msgspec.structs.fields(Destination))]
+)
+def test_every_setting_is_in_the_example_and_on_its_page(name: str) -> None:
+    assert re.search(rf"(?m)^#?(\[\[sites\.)?{name}( =|\]\])", EXAMPLE.read_text("utf-8")), (
+        f"{name} in config.example.toml"
+    )
+    assert f"`{name}`" in page("configuration.md"), f"{name} in docs/configuration.md"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.platform))
+def test_every_setting_of_a_destination_is_in_the_example_and_on_its_page(kind: type[Destination]) -> None:
+    _, _, block = EXAMPLE.read_text("utf-8").partition(f'type = "{kind.platform}"\n')
+    block = block.partition("[[")[0]
+    for name in own_settings(kind):
+        assert re.search(rf"(?m)^#?{name} =", block), f"{name} under {kind.platform} in config.example.toml"
+        assert f"`{name}`" in page(f"destinations/{kind.platform}.md"), f"{name} on the page of {kind.platform}"
+
+
+@pytest.mark.parametrize("family", PrometheusObserver().families.all, ids=lambda family: str(family.name))
+def test_every_metric_is_on_its_page(family: Counter | Gauge | Histogram) -> None:
+    row = next((line for line in page("metrics.md").splitlines() if line.startswith(f"| `{family.name}`")), "")
+    assert row, f"{family.name} has a row in docs/metrics.md"
+    assert all(f"`{label}`" in row for label in family.labels), f"the labels of {family.name}"
+
+
+def test_every_reason_is_on_its_page() -> None:
+    assert [reason for reason in REASONS if f"`{reason}`" not in page("metrics.md")] == []
+
+
+def test_every_variable_of_the_environment_is_on_its_page() -> None:
+    asked = Asked()
+    site_table(asked)
+    assert len(asked.names) >= 8
+    assert [name for name in asked.names if f"`{name}`" not in page("configuration.md")] == []
+
+
+class Asked(Mapping[str, str]):
+    """An environment in which everything is set, and which remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return "x"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
