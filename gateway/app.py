@@ -16,7 +16,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from actors.observer import Observer
-from gateway.answers import JSON, body_too_slow, error_answer, failed, too_large
+from gateway.answers import JSON, NO_BODY, body_too_slow, error_answer, failed, too_large
 from gateway.call import BODY_BYTES, Answer, Call, Handler
 from gateway.door import COOKIE_BYTES, HEAD_BYTES, HEAD_FIELDS, DoorBounds, DoorLog, log_nothing
 from gateway.failures import FailureReport
@@ -56,7 +56,7 @@ def create_app(
     bounds = bounds or DoorBounds()
     _add_hot_paths(quart, handler, bounds)
     _add_health(quart, ready)
-    _add_errors(quart, report)
+    _add_errors(quart, handler, report)
     for blueprint in blueprints:
         quart.register_blueprint(blueprint)
     return WebApplication(quart=quart)
@@ -166,9 +166,11 @@ def _add_health(quart: QuartTrio, ready: Callable[[], Ready | str]) -> None:
     quart.add_url_rule("/readyz", "readyz", readyz)
 
 
-def _add_errors(quart: QuartTrio, report: FailureReport) -> None:
+def _add_errors(quart: QuartTrio, handler: Handler, report: FailureReport) -> None:
     async def refused(error: HTTPException) -> Response:
         status = error.code or 500
+        if status == 405 and request.path in BODY_BYTES:
+            return _response(await handler.handle(_call(b"")))  # a method of some extension: both doors answer alike
         if status >= 500:
             return _response(failed())
         allowed = error.valid_methods if isinstance(error, MethodNotAllowed) else None
@@ -187,6 +189,8 @@ def _add_errors(quart: QuartTrio, report: FailureReport) -> None:
 def _response(answer: Answer) -> Response:
     response = Response(answer.body, status=answer.status)
     del response.headers["content-type"]  # Quart's own default
+    if answer.status in NO_BODY:
+        response.headers.pop("content-length", None)
     for name, value in answer.headers:
         response.headers.add(name, value)
     return response

@@ -21,6 +21,7 @@ COOKIE_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
 def client_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Network]) -> str:
@@ -55,11 +56,6 @@ def address_key(address: str) -> str:
 def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
     address = _parse(peer)
     return address is not None and _is_trusted(address, trusted)
-
-
-def is_loopback(peer: str) -> bool:
-    address = _parse(peer)
-    return address is not None and address.is_loopback
 
 
 def is_https(call: Call, trusted: Sequence[Network]) -> bool:

@@ -22,8 +22,8 @@ class DoorBounds(Struct, frozen=True, kw_only=True):
     keep_alive_s: float = 5.0  # an idle connection
     send_s: float = 10.0  # one answer on the fast lane, each 64 KiB of one on the other door
     app_read_s: float = 60.0  # between two pieces of a body on the other door
-    linger_s: float = 1.0  # reading on after a refusal, so that it is not lost to a reset
-    linger_bytes: int = 256 * KIB
+    linger_s: float = 2.0  # reading on after a refusal, so that it is not lost to a reset
+    linger_bytes: int = 4096 * KIB
     drain_s: float = 8.0  # at shutdown: for requests under way
     drain_send_s: float = 2.0  # at shutdown: for a client that does not read
     user_timeout_ms: int = 8000  # TCP_USER_TIMEOUT: sent and not acknowledged

@@ -68,9 +68,16 @@ class FastLane(Struct, frozen=True, kw_only=True):
         # gone by now has been heard.
         answer = await self._handle(wire, head, body)
         is_last = wire.is_closing or not head.keep_alive
-        await wire.send(encode_answer(answer, self.date.line(), is_last=is_last))
+        await wire.send(self._encode(answer, is_last))
         self.report.observer.answered("fast", answer.status)
         return not is_last
+
+    def _encode(self, answer: Answer, is_last: bool) -> bytes:
+        try:
+            return encode_answer(answer, self.date.line(), is_last=is_last)
+        except ValueError as error:
+            self.report.contained("fast", error)
+            return encode_answer(failed(), self.date.line(), is_last=is_last)
 
     async def _handle(self, wire: Wire, head: Head, body: bytes) -> Answer:
         call = Call(

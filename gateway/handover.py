@@ -41,9 +41,8 @@ class Handover:
 
     async def run(self, app: AppWrapper, config: Config, context: WorkerContext, state: LifespanState) -> None:
         """Raises what the application raises; a peer that went away is no failure."""
-        sock = self._wire.sock
-        peer = parse_socket_addr(sock.family, sock.getpeername())
-        own = parse_socket_addr(sock.family, sock.getsockname())
+        peer = (self._wire.peer, self._wire.peer_port)  # the socket may not know it any more: a reset forgets it
+        own = parse_socket_addr(self._wire.sock.family, self._wire.sock.getsockname())
         self._wire.has_unread = True
         with self._life:
             async with TaskGroup() as tasks:
@@ -90,8 +89,9 @@ class Handover:
         if isinstance(event, RawData):
             await self._send(event.data)
         elif isinstance(event, Closed):
+            with trio.move_on_after(AFTER_ANSWER_S):  # an application that takes nothing in need not be told
+                await self._protocol.handle(event)
             self._reading.cancel()
-            await self._protocol.handle(event)
 
     async def _send(self, data: bytes) -> None:
         """Shielded, since an answer is not cut by the end of its own request; bounded, since each piece has its time.

@@ -6,6 +6,7 @@ import socket
 from collections import Counter
 from collections.abc import Sequence
 from math import inf
+from typing import Any
 
 import trio
 from hypercorn.typing import ASGIFramework
@@ -13,7 +14,7 @@ from hypercorn.typing import ASGIFramework
 from actors.observer import Observer
 from gateway.answers import DateLine, encode_answer, no_room
 from gateway.call import Handler
-from gateway.client import Network, address_key, is_loopback, is_trusted
+from gateway.client import LOOPBACK, Network, address_key, is_trusted
 from gateway.door import DoorBounds, DoorLog, log_nothing
 from gateway.failures import FailureReport
 from gateway.fast_lane import FastLane
@@ -65,25 +66,25 @@ async def serve_doors(
         lane = FastLane(
             handler=handler, other_door=door, bounds=bounds, report=report, date=DateLine(), is_on=is_fast_lane_on
         )
-        listener = Listener(sockets, lane, bounds, trusted, report)
+        listener = Listener(sockets, lane, bounds, (*LOOPBACK, *trusted), report)
         await listener.serve(task_status=task_status)
 
 
 class Listener:
-    """Holds all connections. The table of wires is bounded by `connections`."""
+    """Holds all connections. `exempt` networks are not bounded by address; the table of wires is by `connections`."""
 
     def __init__(
         self,
         sockets: Sequence[socket.socket],
         lane: FastLane,
         bounds: DoorBounds,
-        trusted: Sequence[Network],
+        exempt: Sequence[Network],
         report: FailureReport,
     ) -> None:
         self._sockets = sockets
         self._lane = lane
         self._bounds = bounds
-        self._trusted = trusted
+        self._exempt = exempt
         self._report = report
         self._wires: set[Wire] = set()
         self._by_address: Counter[str] = Counter()
@@ -164,11 +165,12 @@ class Listener:
                     self._say_no_descriptors()
                     await trio.sleep(PAUSE_WITHOUT_DESCRIPTORS_S)
                     break
-                self._take(accepted, address[0], connections)
+                self._take(accepted, address, connections)
 
-    def _take(self, sock: socket.socket, peer: str, connections: trio.Nursery) -> None:
+    def _take(self, sock: socket.socket, address: Sequence[Any], connections: trio.Nursery) -> None:
         sock.setblocking(False)
-        wire = Wire(sock, peer, address_key(peer), self._bounds.send_s)
+        peer, port = address[:2]
+        wire = Wire(sock, peer, port, address_key(peer), self._bounds.send_s)
         refusal = self._no_room_for(wire)
         if refusal is not None:
             self._report.observer.connection_failed(refusal)
@@ -192,8 +194,7 @@ class Listener:
             return "too_many"
         if self._by_address[wire.address] < self._bounds.connections_per_address:
             return None
-        exempt = is_loopback(wire.peer) or is_trusted(wire.peer, self._trusted)
-        return None if exempt else "too_many_of_address"
+        return None if is_trusted(wire.peer, self._exempt) else "too_many_of_address"
 
     async def _hold(self, wire: Wire) -> None:
         """One connection from first to last. Whatever fails in it ends here; only cancellation passes."""

@@ -21,15 +21,17 @@ class Wire:
         "is_closing",
         "is_idle",
         "peer",
+        "peer_port",
         "read_deadline",
         "send_s",
         "sock",
         "write_deadline",
     )
 
-    def __init__(self, sock: socket.socket, peer: str, address: str, send_s: float) -> None:
+    def __init__(self, sock: socket.socket, peer: str, peer_port: int, address: str, send_s: float) -> None:
         self.sock = sock
         self.peer = peer  # the address as the socket has it
+        self.peer_port = peer_port
         self.address = address  # what connections are counted by
         self.send_s = send_s
         self.buffer = b""  # received, not yet used
