@@ -62,6 +62,10 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         """Every destination with its site, in the order of the configuration."""
         return [(site, destination) for site in self.sites.values() for destination in site.destinations]
 
+    def retentions(self) -> dict[str, int]:
+        """How long each site's events are kept, in milliseconds."""
+        return {site.id: site.retention_ms for site in self.sites.values()}
+
     def _site_of(self, site_id: str | None) -> Site | None:
         return None if site_id is None else self.sites.get(site_id)
 

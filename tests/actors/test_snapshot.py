@@ -3,7 +3,7 @@
 import pytest
 
 from actors.destinations.base import Destination
-from actors.snapshot import Site, Snapshot, key_digest
+from actors.snapshot import DAY_MS, Site, Snapshot, key_digest
 
 SHOP = Site(id="shop", destinations=(Destination(id="first"), Destination(id="second")))
 OTHER = Site(id="other", destinations=(Destination(id="first"),))
@@ -41,6 +41,11 @@ def test_destinations_come_with_their_sites_in_order() -> None:
         ("shop", "second"),
         ("other", "first"),
     ]
+
+
+def test_each_site_has_its_retention() -> None:
+    month = Site(id="month", retention_ms=30 * DAY_MS)
+    assert Snapshot(sites={"shop": SHOP, "month": month}).retentions() == {"shop": 90 * DAY_MS, "month": 30 * DAY_MS}
 
 
 def test_the_events_api_has_no_site_unless_one_is_named() -> None:
