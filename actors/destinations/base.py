@@ -181,7 +181,7 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
         return self.names.get(event_name) or event_name
 
     def denied(self, event: Event) -> Purpose | None:
-        """A purpose that this destination needs and the event denies: such an event never leaves, whatever routed it."""
+        """A purpose that it needs and the event denies: such an event never leaves, whatever routed it."""
         needed = self.needs if self.consent is None else self.consent
         return next((purpose for purpose in needed if getattr(event.consent, purpose) == "denied"), None)
 

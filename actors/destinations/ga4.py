@@ -38,6 +38,7 @@ from actors.destinations.base import (
 )
 from actors.destinations.ga4_names import NAMES, fault_in_name, own_name
 from actors.destinations.ga4_params import params_of
+from actors.destinations.minimise import ip_address
 from actors.destinations.redaction import conceal
 from actors.event import Event, Purpose, UserData
 from actors.secret import Secret
@@ -139,7 +140,7 @@ def _envelope(event: Event, send_user_data: bool) -> dict[str, Any]:
         client_id=client_id(user),
         user_id=user.external_id if user.external_id and "@" not in user.external_id else None,
         consent=_consent(event),
-        ip_override=user.client_ip,
+        ip_override=ip_address(user.client_ip),
         user_agent=user.client_user_agent,
         user_data=_user_data(user) if may_send else None,
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Literal
 
-from actors.destinations.base import Drop, drop_absent
+from actors.destinations.base import Drop, drop_absent, sha256
 from actors.destinations.ga4_names import param_name
 from actors.destinations.minimise import leaving_properties, page_url
 from actors.event import CustomData, Event, Item
@@ -31,13 +31,11 @@ OWN_PARAMS = frozenset({
 def params_of(event: Event, name: str, *, value: Literal["items", "order"], is_debug: bool) -> dict[str, Any] | Drop:
     """The parameters under GA4's name for the event, or why the event cannot be sent."""
     data = event.custom_data
-    transaction_id = data.order_id
+    transaction_id = data.order_id or (_stand_in(event.event_id) if name == "purchase" else None)
     if name == "refund" and not transaction_id:
         return Drop("refund without order_id: GA4 cannot tell which transaction it takes back")
-    if name == "purchase":
-        transaction_id = transaction_id or event.event_id
     if transaction_id and len(transaction_id) > VALUE_CHARS:
-        return Drop(f"order_id longer than GA4's {VALUE_CHARS} characters: cut, it would equal another order's")
+        return Drop(f"order_id longer than GA4's {VALUE_CHARS} characters: cut, it could equal another order's")
     params = drop_absent(
         **_session(event),
         transaction_id=transaction_id,
@@ -50,6 +48,11 @@ def params_of(event: Event, name: str, *, value: Literal["items", "order"], is_d
         items=_items(data),
     )
     return _with_properties(params, data)
+
+
+def _stand_in(event_id: str) -> str:
+    """A purchase without order id counts once by its event id; cut, a long one could equal another: it is hashed."""
+    return event_id if len(event_id) <= VALUE_CHARS else sha256(event_id)
 
 
 def _session(event: Event) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from actors.destinations.base import (
     sha256,
 )
 from actors.destinations.meta_answers import verdict_of
-from actors.destinations.minimise import leaving_properties, page_url
+from actors.destinations.minimise import ip_address, leaving_properties, page_url
 from actors.event import CustomData, Digest, EmailDigests, Event, Item, NameDigests, UserData
 from actors.secret import Secret
 
@@ -186,7 +186,7 @@ def _user_data(event: Event) -> dict[str, Any]:
         db=_hashes(user.date_of_birth),
         ge=[] if user.gender and user.gender.sha256 == NO_GENDER else _hashes(user.gender),
         external_id=places.external_id(user.external_id) + places.external_id(user.anonymous_id),
-        client_ip_address=user.client_ip,
+        client_ip_address=ip_address(user.client_ip),
         client_user_agent=user.client_user_agent,
         fbp=user.fbp if user.fbp and _FBP.fullmatch(user.fbp) else None,
         fbc=user.fbc if user.fbc and _FBC.fullmatch(user.fbc) else None,

@@ -1,9 +1,10 @@
-"""What of page addresses and custom properties may go to a platform: no person's data, no other platform's click id.
+"""What may go to a platform: page addresses and custom properties without personal data and foreign click ids.
 
 Both platforms' pages forbid personal data outside their own fields for it (contracts/meta.md, section 4;
 contracts/ga4.md, section 4), and contracts/click_ids.md, section 1, gives a platform only its own click id.
 """
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from urllib.parse import unquote_plus
 
 Network = Literal["meta", "google"]
 
-# Query parameters that hold a click id, and whose it is. fmt keeps the groups of contracts/click_ids.md, section 2.
+# Query parameters that hold a click id, and whose it is (contracts/click_ids.md, section 2).
 _META = frozenset({"fbclid"})
 _GOOGLE = frozenset({"gclid", "gbraid", "wbraid", "dclid", "gad_source", "gad_campaignid", "srsltid", "_gl"})
 # fmt: off
@@ -58,6 +59,14 @@ def leaving_properties(properties: Mapping[str, Any]) -> Iterator[tuple[str, Any
     for name, value in properties.items():
         if value is not None and name not in _DIRECTIONS and not is_personal(name, value):
             yield name, value
+
+
+def ip_address(value: str | None) -> str | None:
+    """The address, if it is one: Meta refuses a whole batch for a client address of another form."""
+    try:
+        return value if value and "%" not in value and ipaddress.ip_address(value) else None
+    except ValueError:
+        return None
 
 
 def is_personal(name: str, value: object) -> bool:

@@ -88,7 +88,7 @@ class Collect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timestamp_micros: Micros | UnsetType = UNSET
     consent: Consent | UnsetType = UNSET
     user_data: UserData | UnsetType = UNSET
-    ip_override: Text | UnsetType = UNSET
+    ip_override: Annotated[str, Meta(pattern=r"\A[0-9A-Fa-f.:]{2,45}\Z")] | UnsetType = UNSET
     user_agent: Text | UnsetType = UNSET
     user_properties: dict[str, Any] | UnsetType = UNSET
     validation_behavior: Literal["RELAXED", "ENFORCE_RECOMMENDATIONS"] | UnsetType = UNSET
