@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.destinations import Ga4, GoogleAds, Meta, Webhook
@@ -293,6 +293,7 @@ def test_values_that_are_refused(kind: type[Any], value: object) -> None:
         read(kind, value)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([Bind, ByteSize, Cidr, Origin, Secret]), st.one_of(st.text(), st.integers(), st.floats(), st.none())
 )
@@ -318,6 +319,7 @@ TOML = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(setting=st.sampled_from(["write_keys", "origins", "retention_days", "ip_rate", "cookie_domain"]), value=TOML)
 def test_no_value_of_a_setting_ends_in_anything_but_a_record_or_faults(setting: str, value: object) -> None:
     reader = Reader({}, Path())

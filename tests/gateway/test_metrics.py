@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -63,6 +63,7 @@ def test_a_delivery_is_timed_from_arrival_to_the_yes() -> None:
     assert samples[dropped] == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e6), min_size=1))
 def test_a_histogram_counts_everything_once(values: list[float]) -> None:
     observer = PrometheusObserver()
@@ -107,6 +108,7 @@ def test_the_page_has_a_bound_whatever_callers_say() -> None:
     assert samples["events_received_total site=other source=other"] > 0
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec=None), max_size=300))
 def test_no_label_can_make_a_scrape_fail(text: str) -> None:
     observer = PrometheusObserver()
