@@ -11,11 +11,13 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from actors.destinations.base import WORDS_CHARS, Payload
+from actors.destinations.base import WORDS_CHARS, Delivered, Payload, Verdict
 from actors.secret import Secret
 
-# Fields of Meta's and GA4's requests under which every string is a person's.
-_PERSONAL = frozenset({"user_data", "client_id", "user_id", "ip_override", "user_agent"})
+# Fields of the platforms' requests under which every string is a person's: Meta's and GA4's, then Google Ads'.
+_PERSONAL = frozenset({"user_data", "client_id", "user_id", "ip_override", "user_agent"}) | frozenset(
+    {"gclid", "gbraid", "wbraid", "adIdentifiers", "userData", "userIdentifiers", "eventDeviceInfo"}
+)
 _SHORT_CHARS = 4  # shorter values ("us", "ny") are parts of ordinary words
 
 _DIGEST = re.compile(r"[0-9a-fA-F]{32,}")
@@ -33,6 +35,25 @@ def conceal(text: str, secrets: Iterable[Secret], payloads: Sequence[Payload]) -
             text = text.replace(value, _STAR)
     text = text[: WORDS_CHARS * 4]  # bounds the work of the patterns
     return _EMAIL.sub(_STAR, _DIGEST.sub(_STAR, text))[:WORDS_CHARS]
+
+
+def conceal_all(verdicts: Sequence[Verdict], secrets: Sequence[Secret], payloads: Sequence[Payload]) -> list[Verdict]:
+    """The verdicts with their words concealed, each by the payloads that share the words."""
+    carriers: dict[str, list[Payload]] = {}
+    for verdict, payload in zip(verdicts, payloads, strict=True):
+        carriers.setdefault(_words(verdict), []).append(payload)
+    clean = {words: conceal(words, secrets, sharing) if words else "" for words, sharing in carriers.items()}
+    return [_with_words(verdict, clean[_words(verdict)]) for verdict in verdicts]
+
+
+def _words(verdict: Verdict) -> str:
+    return verdict.note if isinstance(verdict, Delivered) else verdict.reason
+
+
+def _with_words(verdict: Verdict, words: str) -> Verdict:
+    if isinstance(verdict, Delivered):
+        return Delivered(words) if words else verdict
+    return msgspec.structs.replace(verdict, reason=words)
 
 
 def _personal_values(payloads: Sequence[Payload]) -> Iterator[str]:
