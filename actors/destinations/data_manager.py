@@ -4,6 +4,7 @@ Source: contracts/google_ads.md; https://developers.google.com/data-manager/api/
 A request is atomic: one bad event refuses all, and `fieldViolations` name it. A yes means received, not counted.
 """
 
+import ipaddress
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -161,10 +162,19 @@ def _consent(consent: Consent) -> dict[str, str]:
 
 
 def _device(user: UserData) -> dict[str, str]:
-    """The IP address goes only where the country is known and allows it: an unknown one may be in the EEA."""
+    """The IP address goes only where the country is known and allows it: an unknown one may be in the EEA. One that is
+    malformed would refuse the whole request."""
     code = country(user)
-    is_ip_allowed = code is not None and code not in NO_IP_COUNTRIES
+    is_ip_allowed = code is not None and code not in NO_IP_COUNTRIES and _is_address(user.client_ip or "")
     return drop_absent(userAgent=user.client_user_agent, ipAddress=user.client_ip if is_ip_allowed else None)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
 
 
 def _cart_data(settings: "GoogleAds", custom: CustomData) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ from actors.destinations.base import (
     encode_json,
     post_json,
 )
+from actors.destinations.redaction import conceal_all
 from actors.event import Event
 from actors.secret import Secret
 
@@ -104,10 +105,8 @@ class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
         return OAuth(request=Request(url=self.token_url, headers=headers, body=urlencode(form).encode()))
 
     def encode(self, event: Event) -> Payload | Drop:
-        if event.consent.marketing == "denied" and "marketing" in (
-            self.needs if self.consent is None else self.consent
-        ):
-            return Drop("marketing consent is denied")
+        if (purpose := self.denied(event)) is not None:
+            return Drop(f"{purpose} consent is denied")
         action_id = self.action_id(event)
         if action_id is None:
             return Drop("no conversion action for this event: its label is not in conversion_labels")
@@ -137,9 +136,9 @@ class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
         return post_json(self.api_url("/v1/events:ingest"), data_manager.body(self, payloads), bearer=bearer, **headers)
 
     def judge(self, response: Response, payloads: Sequence[Payload]) -> Sequence[Verdict]:
-        if self.via == "google_ads_api":
-            return google_ads_api_answers.judge(self, response, payloads)
-        return data_manager.judge(self, response, payloads)
+        judge = google_ads_api_answers.judge if self.via == "google_ads_api" else data_manager.judge
+        secrets = [secret for secret in (self.access_token, self.client_secret, self.refresh_token) if secret]
+        return conceal_all(judge(self, response, payloads), secrets, payloads)
 
 
 def _account_problems(settings: GoogleAds) -> Iterable[tuple[str, str]]:

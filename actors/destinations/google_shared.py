@@ -9,10 +9,12 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from actors.destinations.base import DAY_S, WORDS_CHARS, Response, Retry
+from actors.destinations.minimise import is_personal
 from actors.event import Event, UserData
 
 ClickIdKind = Literal["gclid", "gbraid", "wbraid"]
 
+_OPAQUE = re.compile(r"[\x21-\x7e]{1,1000}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 
 
@@ -24,12 +26,13 @@ class ClickId(Struct, frozen=True, kw_only=True):
 def click_id(event: Event) -> ClickId | None:
     """The one click id that is sent. gbraid with wbraid is an error, and whether gclid may stand beside either is not
     documented (section 12), so exactly one goes: gclid, else the one that fits where the conversion happened
-    (gbraid: in an app, wbraid: on the web)."""
+    (gbraid: in an app, wbraid: on the web). A malformed one is left out: it would cost the event its email too."""
     order: tuple[ClickIdKind, ...] = ("gclid", "wbraid", "gbraid")
     if event.action_source == "app":
         order = ("gclid", "gbraid", "wbraid")
     for kind in order:
-        if value := getattr(event.user_data, kind):
+        value = getattr(event.user_data, kind)
+        if value and _OPAQUE.fullmatch(value):
             return ClickId(kind=kind, value=value)
     return None
 
@@ -49,14 +52,14 @@ def phone_digest(user: UserData) -> str | None:
 
 
 def custom_text(event: Event, name: str) -> str | None:
-    """A custom property as text, if it is a single value."""
-    match event.custom_data.properties.get(name):
-        case bool(value):
+    """A custom property as text, if it is a single value; a custom variable holds no personal data (section 4)."""
+    value = event.custom_data.properties.get(name)
+    match value:
+        case bool():
             return "true" if value else "false"
         case None | dict() | list() | tuple():
             return None
-        case value:
-            return str(value)
+    return None if is_personal(name, value) else str(value)
 
 
 def error_of(response: Response) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+import msgspec
 from msgspec import field
 
 from actors.destinations.base import (
@@ -33,6 +34,7 @@ from actors.destinations.base import (
     all_of,
     encode_json,
 )
+from actors.destinations.redaction import conceal_all
 from actors.event import Event, Purpose
 from actors.secret import Secret
 from actors.wire import canonical_json, rfc3339
@@ -92,6 +94,8 @@ class Webhook(Destination, frozen=True, kw_only=True, tag="webhook"):
         return self.plaintext
 
     def encode(self, event: Event) -> Payload | Drop:
+        if (purpose := self.denied(event)) is not None:
+            return Drop(f"{purpose} consent is denied")
         message = {
             "type": event.event_name,
             "timestamp": rfc3339(event.occurred_at_ms),
@@ -113,7 +117,11 @@ class Webhook(Destination, frozen=True, kw_only=True, tag="webhook"):
         return Request(url=self.url, headers=headers, body=payload.body)
 
     def judge(self, response: Response, payloads: Sequence[Payload]) -> Sequence[Verdict]:
-        return all_of(_verdict(response), payloads)
+        verdict = _verdict(response)
+        if isinstance(verdict, Delivered):
+            return all_of(verdict, payloads)
+        secrets = [self.secret, *self.previous_secrets, *self.headers.values()]
+        return conceal_all(all_of(verdict, payloads), secrets, [_person(payload) for payload in payloads])
 
 
 def sign(secret: Secret, message_id: str, at_s: int, body: bytes) -> str:
@@ -178,6 +186,12 @@ def _verdict(response: Response) -> Verdict:
     if status == 410:
         return Pause(reason)
     return Retry(reason, after_s=retry_after_s(response), is_throttle=status in THROTTLES)
+
+
+def _person(payload: Payload) -> Payload:
+    """What of the message is a person's, where words are searched for it."""
+    data = msgspec.json.decode(payload.body).get("data", {})
+    return Payload(encode_json({"user_data": data.get("user_data", {})}))
 
 
 def retry_after_s(response: Response) -> float | None:

@@ -34,7 +34,7 @@ ACTION = re.compile(r"customers/(\d{10})/conversionActions/(\d+)")
 VARIABLE = re.compile(r"customers/\d{10}/conversionCustomVariables/(\d+)")
 TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-OPAQUE = re.compile(r"\S+")
+OPAQUE = re.compile(r"[\x21-\x7e]+")
 
 Digits = Annotated[str, Meta(pattern=r"^\d+$")]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Struct, field
 
 from actors.destinations.base import Attempt, Delivered, Drop, Pause, Response, Retry, Token
-from actors.event import Consent, CustomData, Event, UserData
+from actors.event import Consent, CustomData, EmailDigests, Event, UserData
 from actors.secret import Secret
 from bench.simulator.google_ads import GoogleAdsSim
 from bench.simulator.google_answers import Account
@@ -155,6 +155,28 @@ def test_ip_address_is_not_sent_where_the_country_is_no_code(country: str) -> No
 @pytest.mark.parametrize("country", ["de", "FR", " no ", "IS", "LI", "GB", "UK", "CH", "RE", "GI"])
 def test_ip_address_is_not_sent_from_the_eea_the_uk_and_switzerland(country: str) -> None:
     assert not sends_ip_address(country)
+
+
+def test_malformed_ip_address_is_left_out_rather_than_spoil_the_request() -> None:
+    user = UserData(gclid="Cj0", country="US", client_ip="203.0.113.7, 10.0.0.1")
+    [payload] = payloads(google_ads(), purchase(user_data=user))
+    assert b"203.0.113.7" not in payload.body
+
+
+@pytest.mark.parametrize("via", WAYS)
+def test_malformed_click_id_does_not_cost_the_event_its_email(via: str) -> None:
+    user = UserData(gclid="two words", email=EmailDigests(sha256="a" * 64))
+    [payload] = payloads(google_ads(via=via), purchase(user_data=user))
+    assert b"gclid" not in payload.body
+    assert b"a" * 64 in payload.body
+
+
+@pytest.mark.parametrize("via", WAYS)
+def test_custom_variable_that_is_personal_is_left_out(via: str) -> None:
+    custom = CustomData(properties={"plan": "jane@example.com", "phone": "5550100"})
+    destination = google_ads(via=via, custom_variables={"plan": "1", "phone": "2"})
+    [payload] = payloads(destination, purchase(custom_data=custom))
+    assert b"customVariables" not in payload.body
 
 
 @pytest.mark.parametrize("country", ["us", "BR", " jp "])

@@ -320,11 +320,19 @@ def test_bad_event_is_dropped_and_the_others_get_through() -> None:
 
 
 @pytest.mark.parametrize("via", WAYS)
-def test_reason_carries_no_value_that_the_platform_quotes_as_trigger(via: str) -> None:
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 429, 500])
+def test_reason_keeps_neither_secrets_nor_the_person_that_google_quotes(via: str, status: int) -> None:
     destination = google_ads(via=via)
-    batch = two(destination)
-    for verdict in destination.judge(row_failure("conversionUploadError", "ORDER_ID_CONTAINS_PII"), batch):
-        assert "jane@example.com" not in repr(verdict)
+    user = UserData(gclid="Cj0KCQ-person", email=EmailDigests(sha256="ab" * 32))
+    batch = payloads(destination, purchase(user_data=user), purchase(event_id="e-2", user_data=user))
+    quoted = "bad 'Cj0KCQ-person' of jane@example.com, " + "ab" * 32 + ", t0ken"
+    responses = [
+        row_failure("conversionUploadError", "UNPARSEABLE_GCLID", message=quoted),
+        json_response(status, {"error": {"code": status, "message": quoted, "status": "X"}}),
+    ]
+    for response in responses:
+        words = repr(destination.judge(response, batch))
+        assert not any(secret in words for secret in ("Cj0KCQ-person", "jane@example.com", "ab" * 32, "t0ken"))
 
 
 @given(

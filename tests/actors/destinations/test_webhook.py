@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from actors.destinations.base import Attempt, Delivered, Pause, Payload, Request, Response, Retry, Verdict
+from actors.destinations.base import Attempt, Delivered, Drop, Pause, Payload, Request, Response, Retry, Verdict
 from actors.destinations.webhook import Webhook, sign
-from actors.event import EmailDigests, Event, UserData
+from actors.event import Consent, EmailDigests, Event, UserData
 from actors.secret import Secret
 from bench.simulator.base import SimRequest
 from bench.simulator.webhook import SECRET, WebhookSim
@@ -167,6 +167,22 @@ ANSWERS: list[tuple[int, dict[str, str], Verdict]] = [
 def test_answer_means_what_the_page_says(status: int, headers: dict[str, str], verdict: Verdict) -> None:
     response = Response(status=status, headers=headers, body=b"no")
     assert webhook().judge(response, [Payload(b"{}")]) == [verdict]
+
+
+def test_reason_keeps_neither_secrets_nor_the_person_that_the_receiver_echoes() -> None:
+    _, opened = read_case("worked_example")
+    destination = webhook(headers={"Authorization": Secret("Bearer sesame")})
+    payload = destination.encode(opened)
+    assert isinstance(payload, Payload)
+    echo = b"no 'Jane' of jane.doe+news@example.com, Bearer sesame, " + VECTOR.reveal().encode()
+    [verdict] = destination.judge(Response(status=400, body=echo), [payload])
+    assert verdict == Retry("receiver answered 400: no '***' of ***, ***, ***")
+
+
+def test_event_whose_consent_is_denied_is_not_sent() -> None:
+    refused = event(consent=Consent(analytics="denied"))
+    assert webhook().encode(refused) == Drop("analytics consent is denied")
+    assert isinstance(webhook(consent=()).encode(refused), Payload)
 
 
 NOW = "Fri, 20 Nov 2026 09:15:31 GMT"
