@@ -101,8 +101,9 @@ class CoreService:
             return None
         return "the mailbox is full; what it holds is being processed"
 
-    def publish(self, snapshot: Snapshot) -> None:
+    def publish(self, snapshot: Snapshot, sealers: Mapping[str, Sealer] | None = None) -> None:
         """One atomic switch for the core; each destination that changed gets a new dispatcher."""
+        self._sealers = sealers if sealers is not None else self._sealers
         self.core.snapshot = snapshot
         wanted = {(site.id, one.id): one for site, one in snapshot.destinations()}
         for key, running in list(self._running.items()):

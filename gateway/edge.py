@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.event import Event
+from actors.names import label
 from actors.observer import Observer, Reason
 from actors.snapshot import Site, Snapshot
 from gateway.answers import error_answer, no_room
@@ -111,7 +112,9 @@ async def take(edge: Edge, events: Sequence[Event], caller: Caller, session_id: 
         return error_answer(500, "internal_error", "the events may not be on disk; send them again with the same ids")
     edge.on_append()
     for event in events:
-        edge.observer.event_accepted(event.site, event.source, event.event_name)
+        edge.observer.event_accepted(event.site, event.source, label(event.event_name))
+        if "card_removed" in event.marks:
+            edge.observer.card_data_removed(event.site)
     return None
 
 

@@ -108,6 +108,22 @@ class Store:
             self.close()
             raise FormatError(_format_message(self.path, version))
 
+    def fix_shards(self, shards: int) -> None:
+        """The number of shards is set once: another one would send a visitor's events to another shard."""
+        with self.env.begin(write=True) as txn:
+            found = fetch(txn, self.dbs["meta"], b"shards")
+            if found is None:
+                txn.put(b"shards", str(shards).encode(), db=self.dbs["meta"])
+        if found is not None and int(found) != shards:
+            told = f"the configuration says {shards}; keep {int(found)}"
+            raise FormatError(f"{self.path} has {int(found)} shards, {told}")
+
+    def shards(self) -> int | None:
+        """The number of shards that was set; None before the first start."""
+        with self.env.begin() as txn:
+            found = fetch(txn, self.dbs["meta"], b"shards")
+        return int(found) if found is not None else None
+
     @contextmanager
     def read(self) -> Iterator[lmdb.Transaction]:
         """A read transaction. Never keep it open across an `await`: it would keep every page written since."""

@@ -1,0 +1,157 @@
+"""The `gateway` command: commands, arguments, exit codes. Each command's work is in a module of its own."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import structlog
+import trio
+
+from gateway import exit_codes
+from gateway.config import Config, load_config
+from gateway.errors import ConfigError
+from gateway.logs import configure_logs
+from gateway.sealing import BadSecretKey
+from gateway.serve import Process, Worker
+from gateway.supervisor import Supervisor
+from store.errors import StoreBroken, StoreError
+
+CONFIG_FILE = "config.toml"
+EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in exit_codes.MEANINGS.items()) + "."
+ENDS: tuple[tuple[type[Exception], int], ...] = (
+    (StoreBroken, exit_codes.BROKEN),
+    (StoreError, exit_codes.STORE),
+    (BadSecretKey, exit_codes.STORE),
+    (OSError, exit_codes.ADDRESS),
+)
+
+log = structlog.get_logger()
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--config", "config_path", type=click.Path(path_type=Path), envvar="GATEWAY_CONFIG",
+        help=f"The configuration file. Default: {CONFIG_FILE} where there is one, else the environment.",
+    )(command)  # fmt: skip
+
+
+def config_file(given: Path | None) -> Path | None:
+    """The file that is meant: the one given, else config.toml of the working directory if it is there."""
+    if given is not None:
+        return given
+    return Path(CONFIG_FILE) if Path(CONFIG_FILE).exists() else None
+
+
+def read_config(path: Path | None) -> Config:
+    """The configuration, or the end of the command with every fault named."""
+    try:
+        return load_config(config_file(path), os.environ)
+    except ConfigError as error:
+        for fault in error.faults:
+            click.echo(fault, err=True)
+        sys.exit(exit_codes.USAGE)
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="events-gateway")
+def cli() -> None:
+    """Takes every customer action once, keeps it safe, and delivers it to every platform that should have it."""
+
+
+@cli.command()
+@config_option
+def run(config_path: Path | None) -> None:
+    """Serve. SIGTERM ends what is under way and exits 0; SIGHUP reads the configuration again.
+
+    Example: gateway run --config /etc/gateway/config.toml
+    """
+    config = read_config(config_path)
+    configure_logs(config.server.log_level, config.server.log_format)
+    for note in config.notes:
+        log.warning("config_note", note=note)
+    try:
+        code = trio.run(Supervisor(config, config_file(config_path), os.environ).run)
+    except OSError as error:
+        click.echo(f"binding {config.server.bind}: {error.strerror or error}", err=True)
+        sys.exit(exit_codes.ADDRESS)
+    sys.exit(code)
+
+
+@cli.command("check-config")
+@config_option
+def check_config(config_path: Path | None) -> None:
+    """Check the configuration and say what it declares."""
+    config = read_config(config_path)
+    for note in config.notes:
+        click.echo(f"note: {note}")
+    for site in config.sites:
+        names = ", ".join(f"{one.id} ({one.platform})" for one in site.destinations) or "no destination"
+        click.echo(f"site {site.id}: {names}")
+    click.echo(f"{config.origin}: the configuration is right")
+
+
+@cli.command(hidden=True)
+@config_option
+@click.option("--role", type=click.Choice(["all", "edge", "core"]), required=True)
+@click.option("--number", type=int, default=0)
+@click.option("--listen", type=int)
+@click.option("--lifeline", type=int)
+@click.option("--wake-in", type=int)
+@click.option("--wake-out", type=int)
+def worker(
+    config_path: Path | None,
+    role: Any,
+    number: int,
+    listen: int | None,
+    lifeline: int | None,
+    wake_in: int | None,
+    wake_out: int | None,
+) -> None:
+    """One worker process; the supervisor starts it."""
+    config = read_config(config_path)
+    configure_logs(config.server.log_level, config.server.log_format)
+    process = Process(
+        role=role,
+        config_path=config_file(config_path),
+        sockets=[socket.socket(fileno=listen)] if listen is not None else (),
+        wake_in=wake_in,
+        wake_out=wake_out,
+        lifeline=lifeline,
+        number=number,
+    )
+    code = _serve(Worker(process, config, os.environ))
+    _end(code)
+
+
+def _serve(one: Worker) -> int:
+    try:
+        trio.run(one.run)
+    except Exception as error:
+        first = _first(error)
+        code = next((code for kind, code in ENDS if isinstance(first, kind)), None)
+        if code is None:
+            raise
+        log.error("worker_failed", error=type(first).__name__, message=str(first))
+        return code
+    return exit_codes.OK
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _end(code: int) -> NoReturn:
+    """Ends at once: every commit is on disk, and no thread of a library may hold the process up."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main() -> None:
+    cli(prog_name="gateway")

@@ -1,0 +1,289 @@
+"""One worker process: wires its parts, serves, stops them in reverse. Which parts it has is its role.
+
+    role "all"                    role "edge"  (server.edges of them)      role "core"
+    ┌──────────────────────────┐  ┌──────────────────────────┐             ┌──────────────────────────┐
+    │ doors ▶ collector        │  │ doors ▶ collector        │             │                          │
+    │            │ append      │  │            │ append      │  ─ wake ─▶  │ core, dispatchers        │
+    │ writer ◀───┴─── core,    │  │ writer ◀───┘             │  (a pipe)   │ writer, retention        │
+    │       dispatchers, …     │  │                          │             │                          │
+    └──────────────────────────┘  └──────────────────────────┘             └──────────────────────────┘
+
+The supervisor (supervisor.py) starts workers, hands them the listening socket, and starts anew what ends. A stop is:
+accept no more, answer what is under way, let requests to platforms end, commit, close the store.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from random import SystemRandom
+from typing import Final, Literal
+
+import structlog
+import trio
+from msgspec import Struct
+
+from actors.destinations.base import Destination
+from actors.dispatcher import Sender
+from actors.snapshot import Snapshot
+from actors.supervision import keep_running
+from actors.transport import Transport, client_tls
+from gateway.app import Ready, create_app
+from gateway.clock import wall_ms, watch_lag
+from gateway.collector import Collector
+from gateway.config import Config, load_config, snapshot_of
+from gateway.core_service import CoreService, CoreSettings
+from gateway.door import DoorBounds
+from gateway.edge import Edge
+from gateway.errors import ConfigError
+from gateway.listener import Listener, serve_doors
+from gateway.metrics import PrometheusObserver
+from gateway.metrics_server import serve_metrics
+from gateway.sealing import Sealer, load_secret_key
+from gateway.settings import ServerSettings
+from gateway.upkeep import publish_version, upkeep
+from store.env import Store
+from store.writer import ThreadWriter
+
+Role = Literal["all", "edge", "core"]
+STOP_S: Final = 10.0  # from the order to stop to the end, at most
+SWITCH_S: Final = 0.0005  # how long a thread keeps the interpreter: the writer must not wait 5 ms for it after a commit
+
+log = structlog.get_logger()
+
+
+class Process(Struct, frozen=True, kw_only=True):
+    """What a worker is started with. Descriptors are inherited from the supervisor."""
+
+    role: Role
+    config_path: Path | None
+    sockets: Sequence[socket.socket] = ()
+    wake_in: int | None = None  # the core reads a byte for each commit of an edge
+    wake_out: int | None = None  # an edge writes it
+    lifeline: int | None = None  # ends with the supervisor
+    metrics_offset: int = 0  # each process has a metrics page of its own
+    number: int = 0
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, process: Process, config: Config, env: Mapping[str, str]) -> None:
+        self._process = process
+        self._config = config
+        self._env = env
+        self._observer = PrometheusObserver()
+        self._stop = trio.Event()
+        self._doors_closed = trio.Event()
+        self._listener: Listener | None = None
+        self._core: CoreService | None = None
+        self._edge: Edge | None = None
+        self._version = 0
+
+    async def run(self, on_ready: Callable[[Listener | None], None] = lambda _: None) -> None:
+        """Serves until told to stop. Raises StoreError, StoreBroken, BadSecretKey or OSError where it cannot go on."""
+        sys.setswitchinterval(SWITCH_S)
+        server = self._config.server
+        store = Store(Path(server.data_dir), budget_bytes=server.disk_budget)
+        store.fix_shards(server.shards)
+        writer = ThreadWriter(store, self._observer)
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(writer.run)
+                async with trio.open_nursery() as parts:
+                    await self._start(parts, store, writer)
+                    on_ready(self._listener)
+                    log.info("ready", role=self._process.role, pid=os.getpid())
+                    await self._stop.wait()
+                    await self._stop_parts()
+                    parts.cancel_scope.cancel()
+                writer.close()
+        finally:
+            store.close()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    # --- starting ---
+
+    async def _start(self, nursery: trio.Nursery, store: Store, writer: ThreadWriter) -> None:
+        process, server = self._process, self._config.server
+        self._version = await publish_version(store, writer, self._config)
+        snapshot = snapshot_of(self._config, self._version)
+        sealers = _sealers(snapshot, Path(server.data_dir), self._env)
+        nursery.start_soon(self._signals)
+        if process.lifeline is not None:
+            nursery.start_soon(self._hold_lifeline, process.lifeline)
+        if process.role != "edge":
+            self._core = self._make_core(store, writer, snapshot, sealers)
+            await nursery.start(self._core.run)
+            if process.wake_in is not None:
+                nursery.start_soon(_woken, process.wake_in, self._core.wake)
+            nursery.start_soon(
+                keep_running, "upkeep", partial(upkeep, store, writer, self._core, self._observer), _count_nothing
+            )
+        if process.role != "core":
+            self._edge = self._make_edge(store, writer, snapshot, sealers)
+            self._listener = await nursery.start(self._serve_doors, server)
+        nursery.start_soon(watch_lag, self._observer.loop_lag)
+        await self._start_metrics(nursery, server)
+
+    def _make_core(
+        self, store: Store, writer: ThreadWriter, snapshot: Snapshot, sealers: Mapping[str, Sealer]
+    ) -> CoreService:
+        tls = client_tls()
+        return CoreService(
+            store,
+            writer,
+            snapshot,
+            now_ms=wall_ms,
+            random=SystemRandom(),
+            observer=self._observer,
+            make_sender=partial(_sender, tls),
+            sealers=sealers,
+            settings=CoreSettings(shards=self._config.server.shards, outbox_limit=self._config.server.outbox_limit),
+        )
+
+    def _make_edge(self, store: Store, writer: ThreadWriter, snapshot: Snapshot, sealers: Mapping[str, Sealer]) -> Edge:
+        server = self._config.server
+        core = self._core
+        return Edge(
+            store=store,
+            writer=writer,
+            snapshot=snapshot,
+            observer=self._observer,
+            now_ms=wall_ms,
+            make_id=lambda: os.urandom(16).hex(),
+            shards=server.shards,
+            trusted_proxies=server.trusted_networks(),
+            sealers=sealers,
+            refuses=self._refuses,
+            log=log.warning,
+            on_append=core.wake if core is not None else partial(_wake, self._process.wake_out),
+        )
+
+    async def _serve_doors(
+        self, server: ServerSettings, task_status: trio.TaskStatus[Listener] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        assert self._edge is not None
+        collector = Collector(self._edge)
+        bounds = DoorBounds(
+            connections=server.max_connections,
+            connections_per_address=server.max_connections_per_address,
+            keep_alive_s=server.keep_alive_s,
+        )
+        app = create_app(handler=collector, ready=self._ready, bounds=bounds, observer=self._observer, log=log.warning)
+        try:
+            await serve_doors(
+                self._process.sockets,
+                collector,
+                app,
+                bounds=bounds,
+                trusted=server.trusted_networks(),
+                observer=self._observer,
+                log=log.warning,
+                task_status=task_status,
+            )
+        finally:
+            self._doors_closed.set()
+
+    async def _start_metrics(self, nursery: trio.Nursery, server: ServerSettings) -> None:
+        bind = server.metrics_bind
+        if not bind:
+            return
+        own = type(bind)(f"{bind.rpartition(':')[0]}:{bind.port + self._process.metrics_offset if bind.port else 0}")
+        port = await nursery.start(serve_metrics, own, self._observer.registry, self._observer)
+        log.info("metrics", bound=f"{own.host}:{port}")
+
+    # --- while it runs ---
+
+    def _refuses(self) -> str | None:
+        if self._stop.is_set():
+            return "the gateway is shutting down"
+        return self._core.refuses() if self._core is not None else None
+
+    def _ready(self) -> Ready | str:
+        assert self._edge is not None
+        reason = self._refuses()
+        if reason is None and not self._edge.writer.has_room:
+            reason = "the store has no room"
+        return Ready() if reason is None else reason
+
+    async def _signals(self) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+            async for number in received:
+                if number == signal.SIGHUP:
+                    self._reload()
+                else:
+                    self.stop()
+
+    def _reload(self) -> None:
+        """Publishes the configuration anew; one with faults leaves the old one as it is."""
+        try:
+            config = load_config(self._process.config_path, self._env)
+        except ConfigError as error:
+            log.error("config_refused", faults=list(error.faults))
+            return
+        self._version += 1
+        snapshot = snapshot_of(config, self._version)
+        sealers = _sealers(snapshot, Path(self._config.server.data_dir), self._env)
+        if self._core is not None:
+            self._core.publish(snapshot, sealers)
+        if self._edge is not None:
+            self._edge.snapshot, self._edge.sealers = snapshot, sealers
+        log.info("config_published", version=snapshot.version)
+
+    async def _hold_lifeline(self, descriptor: int) -> None:
+        """The supervisor's end of the pipe closes when it dies, however it dies."""
+        async with trio.lowlevel.FdStream(descriptor) as stream:
+            await stream.receive_some(1)
+        self.stop()
+
+    # --- stopping ---
+
+    async def _stop_parts(self) -> None:
+        log.info("stopping", role=self._process.role)
+        with trio.move_on_after(STOP_S) as scope:
+            if self._listener is not None:
+                self._listener.close()
+                await self._doors_closed.wait()
+            if self._core is not None:
+                await self._core.stop()
+        if scope.cancelled_caught:
+            log.warning("stop_was_cut")
+
+
+def _sender(tls: ssl.SSLContext, destination: Destination) -> Sender:
+    return Transport.for_destination(destination, tls)
+
+
+def _sealers(snapshot: Snapshot, data_dir: Path, env: Mapping[str, str]) -> dict[str, Sealer]:
+    """For sites that keep plaintext sealed; the key file is made only where one is needed."""
+    sealed = [site.id for site in snapshot.sites.values() if site.is_plaintext_sealed]
+    if not sealed:
+        return {}
+    secret_key = load_secret_key(data_dir, env)
+    return {site: Sealer(secret_key, site) for site in sealed}
+
+
+async def _woken(descriptor: int, wake: Callable[[], None]) -> None:
+    """A byte for each commit of an edge; many at once are one."""
+    async with trio.lowlevel.FdStream(descriptor) as stream:
+        while await stream.receive_some(4096):
+            wake()
+
+
+def _wake(descriptor: int | None) -> None:
+    """A full pipe needs no further byte: the core has not read those before."""
+    if descriptor is not None:
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            os.write(descriptor, b"\x00")
+
+
+def _count_nothing(_: str) -> None:
+    """What crashed is in the log."""

@@ -1,0 +1,143 @@
+"""The process that `gateway run` is: holds the listening socket, starts the workers, starts anew what ends.
+
+It opens no store and serves no request, so nothing that happens to a worker reaches it; while a worker is started anew,
+connections wait in the socket's queue. With `server.edges` above 0 the edges go on accepting while the core restarts.
+Workers end when the supervisor does, however it ends: each holds one end of a pipe.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import structlog
+import trio
+from msgspec import Struct
+
+from gateway.config import Config
+from gateway.exit_codes import FAILED, FINAL, OK
+from gateway.listener import open_listening_socket
+
+AGAIN_S: Final = 0.1  # a worker that ended is started again after so long,
+AGAIN_MOST_S: Final = 5.0  # and later and later while it ends at once
+STEADY_S: Final = 10.0
+STOP_S: Final = 15.0  # workers bound their own stop at 10 s
+
+log = structlog.get_logger()
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """One worker to keep running."""
+
+    role: str
+    number: int
+    takes_socket: bool
+    wake_in: int | None = None
+    wake_out: int | None = None
+
+
+class Supervisor:
+    def __init__(self, config: Config, config_path: Path | None, env: Mapping[str, str]) -> None:
+        self._config = config
+        self._config_path = config_path
+        self._env = env
+        self._stopping = trio.Event()
+        self._exit_code = OK
+        self._running: dict[int, trio.Process] = {}
+
+    async def run(self, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> int:
+        """Returns the exit code. Raises OSError where the address cannot be bound."""
+        bind = self._config.server.bind
+        listening = open_listening_socket(bind.host, bind.port)
+        lifeline = os.pipe()
+        wake = os.pipe()
+        os.set_blocking(wake[1], False)
+        log.info("listening", bound=f"{bind.host}:{listening.getsockname()[1]}")
+        async with trio.open_nursery() as nursery:
+            scope = nursery.cancel_scope
+            await nursery.start(self._signals, scope)
+            task_status.started(listening.getsockname()[1])
+            async with trio.open_nursery() as workers:
+                for plan in _plans(self._config.server.edges, wake):
+                    workers.start_soon(self._keep, plan, listening, lifeline[0], workers)
+            scope.cancel()
+        listening.close()
+        for descriptor in (*lifeline, *wake):
+            os.close(descriptor)
+        return self._exit_code
+
+    async def _keep(self, plan: Plan, listening: socket.socket, lifeline: int, workers: trio.Nursery) -> None:
+        """Starts a worker until it ends in a way that another start cannot mend, or everything stops."""
+        wait_s = AGAIN_S
+        while not self._stopping.is_set():
+            began_s = trio.current_time()
+            code = await self._run_one(plan, listening, lifeline)
+            if self._stopping.is_set():
+                return
+            log.error("worker_ended", role=plan.role, number=plan.number, code=code)
+            if code in FINAL:
+                self._exit_code = code
+                self._stop()
+                return
+            wait_s = AGAIN_S if trio.current_time() - began_s > STEADY_S else min(AGAIN_MOST_S, wait_s * 2)
+            await trio.sleep(wait_s)
+
+    async def _run_one(self, plan: Plan, listening: socket.socket, lifeline: int) -> int:
+        inherited = [descriptor for descriptor in (lifeline, plan.wake_in, plan.wake_out) if descriptor is not None]
+        if plan.takes_socket:
+            inherited.append(listening.fileno())
+        process: trio.Process = await trio.lowlevel.open_process(
+            self._command(plan, listening, lifeline), pass_fds=inherited, stdin=subprocess.DEVNULL, env=dict(self._env)
+        )
+        self._running[process.pid] = process
+        try:
+            code = await process.wait()
+        finally:
+            del self._running[process.pid]
+        if self._stopping.is_set() and code != OK:
+            self._exit_code = FAILED
+        return code
+
+    def _command(self, plan: Plan, listening: socket.socket, lifeline: int) -> list[str]:
+        command = [sys.executable, "-m", "gateway", "worker", "--role", plan.role, "--number", str(plan.number)]
+        command += ["--lifeline", str(lifeline)]
+        if self._config_path is not None:
+            command += ["--config", str(self._config_path)]
+        if plan.takes_socket:
+            command += ["--listen", str(listening.fileno())]
+        if plan.wake_in is not None:
+            command += ["--wake-in", str(plan.wake_in)]
+        if plan.wake_out is not None:
+            command += ["--wake-out", str(plan.wake_out)]
+        return command
+
+    async def _signals(
+        self, scope: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+            task_status.started()
+            async for number in received:
+                if number == signal.SIGHUP:
+                    self._tell(signal.SIGHUP)
+                    continue
+                self._stop()
+                scope.deadline = trio.current_time() + STOP_S
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._tell(signal.SIGTERM)
+
+    def _tell(self, number: int) -> None:
+        for process in self._running.values():
+            process.send_signal(number)
+
+
+def _plans(edges: int, wake: tuple[int, int]) -> list[Plan]:
+    if edges == 0:
+        return [Plan(role="all", number=0, takes_socket=True)]
+    core = Plan(role="core", number=0, takes_socket=False, wake_in=wake[0])
+    return [core, *(Plan(role="edge", number=1 + i, takes_socket=True, wake_out=wake[1]) for i in range(edges))]
