@@ -89,6 +89,13 @@ async def test_long_answer_costs_little_memory(tls: ssl.SSLContext, name: str) -
     assert peak < 1 << 20
 
 
+async def test_rest_of_a_long_answer_is_not_waited_for(tls: ssl.SSLContext) -> None:
+    response = await once(tls, faults.hangs_after(faults.HEAD + b"x" * 65_536))
+
+    assert isinstance(response, Response)
+    assert response.body == b"x" * 65_536
+
+
 async def test_gzip_is_kept_as_it_came(tls: ssl.SSLContext) -> None:
     response = await once(tls, faults.FAULTS["gzip bomb"][0])
 
@@ -284,16 +291,43 @@ async def test_request_cancelled_just_after_connecting_gives_its_place_back(tls:
         assert outcome(await transport.send(post(port))) == 200
 
 
-async def test_answer_before_the_body_was_read_is_an_answer(tls: ssl.SSLContext) -> None:
-    async def handler(stream: trio.SocketStream) -> None:
-        await stream.receive_some(1_000)
-        await stream.send_all(b"HTTP/1.1 413 Large\r\ncontent-length: 0\r\n\r\n")
-        await stream.send_eof()
-        while await stream.receive_some(65_536):
-            pass
+async def test_answer_of_a_peer_that_refuses_the_body_and_closes_is_an_answer(tls: ssl.SSLContext) -> None:
+    async def network(address: str, port: int) -> trio.abc.Stream:
+        ours, theirs = trio.testing.memory_stream_pair()
+        await theirs.send_all(b"HTTP/1.1 413 Large\r\ncontent-length: 0\r\n\r\n")
+        await theirs.aclose()
+        return ours
 
-    async with faults.serving(handler) as port, here(tls, attempt_s=5) as transport:
-        assert outcome(await transport.send(post(port, body=bytes(1_000_000)))) == 413
+    async with Transport(tls, allowed=OPEN, connect=network) as transport:
+        assert outcome(await transport.send(post(80))) == 413
+
+
+async def test_all_idle_connections_that_the_peer_closed_are_left(tls: ssl.SSLContext) -> None:
+    both = trio.Event()
+    waiting: list[int] = []
+
+    async def handler(stream: trio.SocketStream) -> None:
+        await faults.read_request(stream)
+        waiting.append(1)
+        if len(waiting) == 2:
+            both.set()
+        await both.wait()
+        await stream.send_all(faults.PLAIN)
+
+    async with faults.serving(handler) as port, here(tls) as transport:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(transport.send, post(port))
+            nursery.start_soon(transport.send, post(port))
+        await trio.testing.wait_all_tasks_blocked(0.005)
+        assert [outcome(await transport.send(post(port))) for _ in range(2)] == [200, 200]
+
+
+async def test_message_quotes_nothing_that_the_peer_sent(tls: ssl.SSLContext) -> None:
+    for line in (CANARY, f"HTTP/9 200 {CANARY}", f"HTTP/1.1 200 OK\r\n{CANARY}"):
+        result = await once(tls, faults.closes_after(f"{line}\r\n\r\n".encode()))
+        assert isinstance(result, Failure)
+        assert result.kind == "protocol"
+        assert CANARY not in result.message
 
 
 async def test_idle_connections_are_closed_on_request(tls: ssl.SSLContext) -> None:

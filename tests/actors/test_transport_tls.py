@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from actors.destinations.base import Response
-from actors.transport import Failure, client_tls
-from tests.actors.sending import here, outcome, post
+from actors.dialing import connect
+from actors.transport import Failure, Transport, client_tls
+from tests.actors.sending import OPEN, here, outcome, post
 from tests.torture_parts import faults
 
 NAME = "shop.test"
@@ -108,3 +109,30 @@ async def test_tls_peer_that_does_not_read_ends_in_time(certificate: tuple[Path,
         )
 
     assert outcome(result) == "timeout"
+
+
+async def test_tls_answer_that_ends_with_the_connection_is_an_answer(certificate: tuple[Path, Path]) -> None:
+    server = over_tls(certificate, faults.closes_after(b"HTTP/1.1 200 OK\r\n\r\nwhole"))
+
+    result = await https(client_tls(str(certificate[0])), server)
+
+    assert isinstance(result, Response)
+    assert result.body == b"whole"
+
+
+async def test_attempt_that_ends_in_the_handshake_leaves_no_socket_open(tls: ssl.SSLContext) -> None:
+    opened: list[trio.SocketStream] = []
+
+    async def watched(address: str, port: int) -> trio.abc.Stream:
+        stream = await connect(address, port)
+        assert isinstance(stream, trio.SocketStream)
+        opened.append(stream)
+        return stream
+
+    async with (
+        faults.serving(faults.never_reads) as port,
+        Transport(tls, allowed=OPEN, attempt_s=0.1, connect=watched) as transport,
+    ):
+        assert outcome(await transport.send(post(port, scheme="https"))) == "timeout"
+
+    assert [stream.socket.fileno() for stream in opened] == [-1]
