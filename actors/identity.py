@@ -131,10 +131,10 @@ def normal_phone(text: str, country: str | None) -> str | None:
     region = country.upper() if country else None
     parsed = _parse_phone(_with_plus(number, region), region)
     if parsed is not None:
-        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        return _settled(_e164(parsed))
     # A numbering plan newer than the library's tables: Meta's rule (digits only) with E.164's length.
     plain = "+" + "".join(sign for sign in number if sign in "0123456789")
-    return plain if number.startswith("+") and _INTERNATIONAL.fullmatch(plain) else None
+    return _settled(plain) if number.startswith("+") and _INTERNATIONAL.fullmatch(plain) else None
 
 
 def name_digests(text: str) -> NameDigests | None:
@@ -155,14 +155,14 @@ def name_digests(text: str) -> NameDigests | None:
 def normal_name(text: str) -> str | None:
     """Lower case without punctuation and spaces, accents kept (Meta, Snapchat, LinkedIn)."""
     plain = _lower(text)
-    normal = plain if plain.isalnum() else _SIGN_OR_SPACE.sub("", plain)
-    return None if not normal or is_placeholder(plain) else normal
+    normal = plain if plain.isalnum() else _composed(_SIGN_OR_SPACE.sub("", plain))
+    return None if not normal or is_placeholder(normal) or is_placeholder(plain) else normal
 
 
 def normal_words(text: str) -> str | None:
     """Lower case without digits and punctuation, inner spaces kept (Google)."""
     plain = _lower(text)
-    return plain if plain.isalpha() else _SIGN_OR_DIGIT.sub("", plain).strip() or None
+    return plain if plain.isalpha() else _composed(_SIGN_OR_DIGIT.sub("", plain)).strip() or None
 
 
 def street_digest(text: str) -> Digest | None:
@@ -171,7 +171,7 @@ def street_digest(text: str) -> Digest | None:
 
 def normal_street(text: str) -> str | None:
     """Lower case without symbols, digits and inner spaces kept (GA4)."""
-    return _SIGN.sub("", _lower(text)).strip() or None
+    return _composed(_SIGN.sub("", _lower(text))).strip() or None
 
 
 def date_digest(text: str) -> Digest | None:
@@ -216,10 +216,12 @@ def _letters_and_digits(text: str) -> str:
 
 
 def _lower(text: str) -> str:
-    """Lower case and trimmed; accents in the composed form that forms and pixels send."""
-    if text.isascii():
-        return text.strip().lower()
-    return unicodedata.normalize("NFC", text.strip().lower()).strip()
+    return _composed(text.strip().lower()).strip()
+
+
+def _composed(text: str) -> str:
+    """Accents in the composed form (NFC) that forms and pixels send."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _with_plus(number: str, region: str | None) -> str:
@@ -233,6 +235,20 @@ def _with_plus(number: str, region: str | None) -> str:
         return number
     parsed = _parse_phone("+" + number, None)
     return "+" + number if parsed is not None and phonenumbers.is_valid_number(parsed) else number
+
+
+def _settled(number: str) -> str:
+    """The form that reading it again does not change: of `+43 000 …` each reading drops one more trunk prefix."""
+    for _ in range(len(number)):
+        parsed = _parse_phone(number, None)
+        if parsed is None or (again := _e164(parsed)) == number:
+            break
+        number = again
+    return number
+
+
+def _e164(parsed: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _parse_phone(number: str, region: str | None) -> phonenumbers.PhoneNumber | None:
