@@ -92,6 +92,9 @@ class CustomData(Struct, frozen=True, kw_only=True):
     delivery_category: Literal["in_store", "curbside", "home_delivery"] | UnsetType = UNSET
 
 
+CUSTOM_FIELDS = frozenset(CustomData.__struct_fields__)
+
+
 class ServerEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     event_name: Annotated[str, Meta(min_length=1, max_length=50)]
     event_time: Annotated[int, Meta(gt=0, lt=100_000_000_000)]  # seconds, not milliseconds
@@ -226,9 +229,8 @@ def _custom_faults(event: ServerEvent, raw: dict[str, Any]) -> Iterator[Fault]:
         yield Fault(subcode=BAD_PURCHASE, words="Purchase needs value and currency")
     if has_value and not has_currency:
         yield Fault(subcode=BAD_EVENT, words="value needs currency")
-    known = set(CustomData.__struct_fields__)
     for name, value in raw.items():
-        if name not in known and not _is_flat(value):
+        if name not in CUSTOM_FIELDS and not _is_flat(value):
             yield Fault(subcode=BAD_EVENT, words=f"custom property {name!r} is neither a scalar nor an array of such")
 
 
