@@ -22,6 +22,7 @@ from gateway.wire import Wire
 
 PIECE_BYTES = 64 * 1024
 AFTER_ANSWER_S = 5.0  # for what an application still does when its answer is out
+AFTER_LOSS_S = 0.5  # for what an application still does when nobody listens
 CLOSE = (b"connection", b"close")
 
 
@@ -36,6 +37,7 @@ class Handover:
         self._reading = trio.CancelScope()
         self._sending = trio.Lock()
         self._protocol: OneRequest
+        self._is_lost = False
         self.status = 0
         self.can_go_on = False
 
@@ -77,7 +79,7 @@ class Handover:
             if protocol.is_request_complete:
                 return
             received = await self._receive()
-        await protocol.handle(Closed())
+        await self._lose()
 
     async def _receive(self) -> bytes:
         try:
@@ -89,22 +91,30 @@ class Handover:
         if isinstance(event, RawData):
             await self._send(event.data)
         elif isinstance(event, Closed):
-            with trio.move_on_after(AFTER_ANSWER_S):  # an application that takes nothing in need not be told
-                await self._protocol.handle(event)
-            self._reading.cancel()
+            await self._lose()
 
     async def _send(self, data: bytes) -> None:
         """Shielded, since an answer is not cut by the end of its own request; bounded, since each piece has its time.
 
         In pieces: a long answer to a slow reader may take long, one that stalls may not.
         """
+        if self._is_lost:
+            await trio.lowlevel.checkpoint()  # an application that streams on regardless is cancelled here
+            return
         try:
             with trio.CancelScope(shield=True):
                 async with self._sending:
                     for start in range(0, len(data), PIECE_BYTES):
                         await self._wire.send(data[start : start + PIECE_BYTES])
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._on_event(Closed())
+            await self._lose()
+
+    async def _lose(self) -> None:
+        """Nobody is there to be answered: the application is told and, if it goes on regardless, cancelled."""
+        self._is_lost = True
+        self._life.deadline = trio.current_time() + AFTER_LOSS_S
+        await self._protocol.handle(Closed())
+        self._reading.cancel()
 
 
 class OneRequest(H11Protocol):
