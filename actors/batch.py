@@ -6,7 +6,7 @@ only collected here; `freeze` encodes them into one function for the writer.
 
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 import lmdb
 import msgspec
@@ -16,7 +16,7 @@ from actors import dedup
 from actors.actor import Message, Position, Processing, Ref
 from actors.event import Event
 from actors.merging import conflicts
-from actors.routing import decide
+from actors.routing import NotRouted, decide
 from actors.snapshot import Snapshot
 from actors.warm import Warm, WarmActors
 from store import keys
@@ -39,6 +39,7 @@ from store.records import (
 from store.writer import WriteTxn
 
 COPIES_KEPT = 50
+NOT_ROUTED = {reason: f"not_routed:{reason}" for reason in get_args(NotRouted)}
 LAST_GENERATION = 255
 
 _event_encoder = msgspec.msgpack.Encoder()
@@ -81,6 +82,7 @@ class Batch:
         self._touched: dict[bytes, Warm] = {}
         self._events: dict[bytes, EventRow] = {}
         self._sightings: dict[bytes, Sighting] = {}
+        self._keys: dict[tuple[str, str, str], bytes] = {}  # site, id, name -> key of the row
         self._puts: list[Put] = []
         self._books: dict[tuple[str, str, int], dict[str, int]] = {}
         self.queued: dict[bytes, int] = {}  # destination key -> deliveries put into its outbox
@@ -121,6 +123,15 @@ class Batch:
     def book(self, event: Event, destination: str, **changes: int) -> None:
         self.book_at(event.site, destination, event.received_at_ms, **changes)
 
+    def _book(self, site: str, destination: str, received_at_ms: int, first: str, second: str) -> None:
+        """One event into a destination's books: that it was processed, and into which column."""
+        place = (site, destination, received_at_ms - received_at_ms % keys.HOUR_MS)
+        counts = self._books.get(place)
+        if counts is None:
+            counts = self._books[place] = {}
+        counts[first] = counts.get(first, 0) + 1
+        counts[second] = counts.get(second, 0) + 1
+
     def book_at(self, site: str, destination: str, received_at_ms: int, **changes: int) -> None:
         hour_ms = received_at_ms // keys.HOUR_MS * keys.HOUR_MS
         counts = self._books.setdefault((site, destination, hour_ms), {})
@@ -146,6 +157,19 @@ class Batch:
 
     def key_of(self, event: Event) -> bytes:
         """Counts up past rows of the same id whose window is over: those are other events."""
+        name = (event.site, event.event_id, event.event_name)
+        known = self._keys.get(name)
+        row = self._events.get(known) if known is not None else None
+        if (
+            known is not None
+            and row is not None
+            and event.received_at_ms < row.received_at_ms + self._window_ms(event.site)
+        ):
+            return known
+        self._keys[name] = key = self._find_key(event)
+        return key
+
+    def _find_key(self, event: Event) -> bytes:
         window_ms = self._window_ms(event.site)
         key = keys.event(event.site, event.event_id, event.event_name)
         for generation in range(1, LAST_GENERATION + 1):
@@ -234,11 +258,12 @@ class Batch:
             not_routed={d.destination: d.reason for d in decisions if d.reason is not None},
         )
         for decision in decisions:
-            self.book(event, decision.destination, processed=1)
             if decision.reason is None:
                 self._enqueue(event, processing.at, key, decision.destination)
             else:
-                self.book(event, decision.destination, **{f"not_routed:{decision.reason}": 1})
+                self._book(
+                    event.site, decision.destination, event.received_at_ms, "processed", NOT_ROUTED[decision.reason]
+                )
                 self.count("not_routed", site=event.site, destination=decision.destination, reason=decision.reason)
 
     # --- helpers of process ---
@@ -270,13 +295,13 @@ class Batch:
                 words=f"the outbox holds {depth} deliveries, its limit",
             )  # fmt: skip
             self._puts.append(("delivery", keys.delivery(key, destination_key), DELIVERY.encode(row)))
-            self.book(event, destination, **{"dropped:outbox_full": 1})
+            self._book(event.site, destination, event.received_at_ms, "processed", "dropped:outbox_full")
             self.count("outbox_full", site=event.site, destination=destination)
             return
         self.queued[destination_key] = self.queued.get(destination_key, 0) + 1
         outbox_key = keys.outbox(destination_key, keys.NEW_LANE, self.now_ms, at.shard, at.sequence)
         self._puts.append(("outbox", outbox_key, OUTBOX.encode(OutboxRow(key))))
-        self.book(event, destination, queued=1)
+        self._book(event.site, destination, event.received_at_ms, "processed", "queued")
 
     def _put_event(self, event: Event, at: Position, key: bytes, **fields: Any) -> None:
         self._events[key] = EventRow(

@@ -6,13 +6,15 @@ come, else to routing. Visits: 30 min of inactivity, a new campaign, or 24 h (co
 3).
 """
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from actors import dedup
 from actors.actor import Actor, Arrived, Processing, Ref, Turn
-from actors.event import BROWSER_SOURCES, PURPOSES, Consent, Event
+from actors.event import BROWSER_SOURCES, PURPOSES, Consent, Event, UserData
+from actors.identity import is_blocked
 from actors.ip import Activity
 from actors.order import Copied, Opened
 from actors.site import Seen
@@ -99,10 +101,8 @@ class Visitor(Actor[VisitorState]):
         state.purchases += event.event_name == "purchase_placed"
         if event.source in BROWSER_SOURCES:
             self._visit(event, message.session_id or f"{turn.random.getrandbits(128):032x}")
-        for field in PERSON_FIELDS:
-            self._note(field, _standard(getattr(event.user_data, field)), now_ms)
-        for field in CLICK_FIELDS:
-            self._note(field, getattr(event.user_data, field), now_ms)
+        for field, value in _identifiers(event.user_data):
+            self._note(field, value, now_ms)
         for purpose in PURPOSES:
             choice = getattr(event.consent, purpose)
             if choice is not None and event.occurred_at_ms >= state.consent_at_ms.get(purpose, 0):
@@ -119,9 +119,7 @@ class Visitor(Actor[VisitorState]):
             state.first_touch = state.first_touch or touch
             state.last_touch = touch
 
-    def _note(self, field: str, value: str | None, now_ms: int) -> None:
-        if value is None:
-            return
+    def _note(self, field: str, value: str, now_ms: int) -> None:
         known = self.state.seen.setdefault(field, [])
         for entry in known:
             if entry.value == value:
@@ -139,8 +137,18 @@ class Visitor(Actor[VisitorState]):
         return {"consent": Consent(**filled), "consent_from": "visitor"}
 
 
-def _standard(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else str(value.sha256)
+def _identifiers(user_data: UserData) -> Iterator[tuple[str, str]]:
+    """What the visitor is known by, that is there; of digest sets the standard form. Placeholders tell nobody apart."""
+    for field in PERSON_FIELDS:
+        value = getattr(user_data, field)
+        if value is not None:
+            text = value if isinstance(value, str) else value.sha256
+            if not is_blocked(text):
+                yield field, text
+    for field in CLICK_FIELDS:
+        value = getattr(user_data, field)
+        if value is not None:
+            yield field, value
 
 
 def _with(consent: Consent, purpose: str, choice: str) -> Consent:
