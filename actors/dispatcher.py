@@ -6,10 +6,9 @@ while the breaker is open, the platform asked for a pause, or its credentials ar
 """
 
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 import trio
@@ -23,27 +22,24 @@ from actors.destinations.base import (
     Destination,
     Drop,
     Pause,
-    Payload,
     Refresh,
-    Request,
     Response,
     Retry,
     Split,
-    Token,
     Verdict,
 )
-from actors.event import Event
+from actors.dialing import Failure
 from actors.observer import Observer, Reason
 from actors.pacing import Breaker, Throttle, Window
 from actors.redaction import Redactor, secrets_of
-from actors.transport import Failure
+from actors.sender import Sender
+from actors.taking import RESCAN_S, OpenPlaintext, Taker, adapter_failed
+from actors.tokens import AccessToken
 from actors.work import (
     AGAIN_MOST,
     Settled,
     Work,
     commit,
-    dropped,
-    event_to_send,
     outcome_of,
     settle,
     waiting,
@@ -51,23 +47,13 @@ from actors.work import (
 )
 from store import keys
 from store.env import Store
-from store.outbox import Due, due, oldest_due_ms
-from store.records import AttemptRow, EventRow
+from store.outbox import oldest_due_ms
+from store.records import AttemptRow
 from store.writer import Writer
 
 LINGER_S: Final = 0.05  # how long a batch that is not full waits for more
-IN_HAND: Final = 4_000  # deliveries taken from the outbox and not settled, at most
-FETCH: Final = 256  # rows read in one step
-RESCAN_S: Final = 10.0  # the lanes are read from their beginning so often, should the clock have gone back
 IDLE_S: Final = 60.0
-TOKEN_EARLY_S: Final = 120.0  # an access token is replaced so long before it ends
 PAYLOAD_KEPT_BYTES: Final = 16_384
-
-
-class Sender(Protocol):
-    """What sends a request; never raises for anything a peer can do."""
-
-    async def send(self, request: Request) -> Response | Failure: ...
 
 
 class Hub(Struct, frozen=True, kw_only=True):
@@ -92,7 +78,7 @@ class Dispatcher:
         sender: Sender,
         hub: Hub,
         *,
-        open_plaintext: Callable[[Event, tuple[str, ...]], Event] | None = None,
+        open_plaintext: OpenPlaintext | None = None,
         linger_s: float = LINGER_S,
     ) -> None:
         self.site = site
@@ -102,19 +88,14 @@ class Dispatcher:
         self.breaker = Breaker(hub.random)
         self._sender = sender
         self._hub = hub
-        self._open = open_plaintext if destination.opens_plaintext() else None
         self._redact = Redactor(secrets_of(destination))
+        self._taker = Taker(site, destination, hub.store, hub.now_ms, hub.observer, self._redact, open_plaintext)
         self._lots = Lots(destination.limits, linger_s if destination.limits.events > 1 else 0.0)
         self._window = Window(destination.concurrency)
         self._throttle = Throttle()
-        self._in_hand: set[bytes] = set()
         self._in_flight = 0
-        self._after = {keys.NEW_LANE: b"", keys.RETRY_LANE: b""}
-        self._rescan_at_s = 0.0
         self._next_due_ms: int | None = None
-        self._token: Token | None = None
-        self._token_until_s = 0.0
-        self._token_lock = trio.Lock()
+        self._token = AccessToken(destination, sender)
         self._work = trio.Event()
         self._is_stopping = False
         self._idle = trio.Event()
@@ -154,75 +135,16 @@ class Dispatcher:
     # --- taking ---
 
     async def _fetch(self) -> bool:
-        """Reads due rows into lots, both lanes by turns; True where there may be more to read at once."""
-        if self._is_stopping or self.pause_reason is not None or len(self._in_hand) >= IN_HAND:
+        """Takes what is due; True where there may be more to take at once."""
+        if self._is_stopping or self.pause_reason is not None or self._taker.is_full:
             return False
-        now_s = trio.current_time()
-        if now_s >= self._rescan_at_s:
-            self._after = dict.fromkeys(self._after, b"")
-            self._rescan_at_s = now_s + RESCAN_S
-        self._next_due_ms = None
-        settled: list[Settled] = []
-        found = 0
-        for lane in self._after:
-            found += self._fetch_lane(lane, settled)
-        if settled:
-            await self._commit(settled)
-        return found > 0
-
-    def _fetch_lane(self, lane: int, settled: list[Settled]) -> int:
-        now_ms = self._hub.now_ms()
-        most = min(FETCH, IN_HAND - len(self._in_hand))
-        scan = due(self._hub.store, self.key, lane, self._after[lane], now_ms, most, self._in_hand)
-        self._after[lane] = scan.last_key
-        if scan.next_due_ms is not None:
-            self._next_due_ms = min(self._next_due_ms or scan.next_due_ms, scan.next_due_ms)
-        for row in scan.rows:
-            self._in_hand.add(row.outbox_key)
-            taken = self._encode(row, now_ms)
-            if isinstance(taken, Settled):
-                settled.append(taken)
-            else:
-                self._lots.add(taken, trio.current_time())
-        return len(scan.rows)
-
-    def _encode(self, row: Due, now_ms: int) -> Work | Settled:
-        """The delivery ready to send, or why it never can be."""
-        event = event_to_send(row.event, row.body) if row.event is not None and row.body is not None else None
-        if row.event is None or event is None:
-            return self._unreadable(row, now_ms)
-        work = Work(row, row.event, Payload(b""))
-        age_s = self.destination.max_age_s(event)
-        if age_s is not None and now_ms - event.occurred_at_ms > age_s * 1000:
-            words = (
-                f"the event is {(now_ms - event.occurred_at_ms) // 1000} s old; {self.platform} takes at most {age_s} s"
-            )
-            return dropped(work, self.destination.id, "too_old", words, now_ms)
-        try:
-            payload = self.destination.encode(self._opened(event, row.event))
-        except Exception as error:  # noqa: BLE001  an adapter's bug concerns its event alone
-            self._adapter_failed("encode", error)
-            payload = Drop(f"the adapter failed: {type(error).__name__}")
-        if isinstance(payload, Drop):
-            return dropped(work, self.destination.id, "not_encodable", self._redact(payload.reason), now_ms)
-        work.payload = payload
-        return work
-
-    def _opened(self, event: Event, row: EventRow) -> Event:
-        """With its plaintext, for a destination that needs it; the sealed value may be that of any copy."""
-        if self._open is None or event.user_data.sealed is None:
-            return event
-        return self._open(event, (event.event_id, row.event_id, *(copy.event_id for copy in row.copies)))
-
-    def _unreadable(self, row: Due, now_ms: int) -> Settled:
-        """The row of the outbox, of the event or its body is damaged or gone: nothing can be sent."""
-        blank = EventRow(
-            site=self.site, event_id="", event_name="", source="", received_at_ms=now_ms, shard=0, sequence=0,
-            status="processed",
-        )  # fmt: skip
-        self._hub.observer.unreadable_row("event" if row.event is None else "log")
-        work = Work(row, row.event or blank, Payload(b""))
-        return dropped(work, self.destination.id, "unreadable", "the stored event cannot be read", now_ms)
+        taken = self._taker.take()
+        self._next_due_ms = taken.next_due_ms
+        for work in taken.works:
+            self._lots.add(work, trio.current_time())
+        if taken.settled:
+            await self._commit(taken.settled)
+        return not taken.is_empty
 
     # --- sending ---
 
@@ -264,7 +186,7 @@ class Dispatcher:
         self._hub.observer.attempt(self.site, self.destination.id, self.platform, outcome, latency_s, len(lot))
 
     async def _request(self, lot: Sequence[Work], at_ms: int) -> Response | Failure | Pause | Retry:
-        token = await self._access_token()
+        token = await self._token.get()
         if isinstance(token, Pause | Retry):
             return token
         attempt = Attempt(
@@ -276,31 +198,9 @@ class Dispatcher:
         try:
             request = self.destination.request([work.payload for work in lot], attempt)
         except Exception as error:  # noqa: BLE001  an adapter's bug must not stop its destination
-            self._adapter_failed("request", error)
+            adapter_failed(self.site, self.destination.id, "request", error)
             return Retry(f"the adapter failed: {type(error).__name__}")
         return await self._sender.send(request)
-
-    def _adapter_failed(self, step: str, error: Exception) -> None:
-        """One line with the place, never with the error's text: it may hold values of the event."""
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        self._log.error("adapter_failed", step=step, error=type(error).__name__, place=f"{frame.name}:{frame.lineno}")
-
-    async def _access_token(self) -> str | Pause | Retry | None:
-        """A token that is good for a while; one refresh at a time."""
-        oauth = self.destination.oauth()
-        if oauth is None:
-            return None
-        async with self._token_lock:
-            if self._token is None or trio.current_time() >= self._token_until_s:
-                answer = await self._sender.send(oauth.request)
-                if isinstance(answer, Failure):
-                    return Retry(f"no access token: {answer.message}")
-                token = self.destination.read_token(answer)
-                if not isinstance(token, Token):
-                    return token
-                self._token = token
-                self._token_until_s = trio.current_time() + max(1.0, token.expires_in_s - TOKEN_EARLY_S)
-            return self._token.value.reveal()
 
     # --- judging ---
 
@@ -313,7 +213,7 @@ class Dispatcher:
         try:
             verdicts = self.destination.judge(answer, [work.payload for work in lot])
         except Exception as error:  # noqa: BLE001  an adapter's bug leaves the answer unforeseen
-            self._adapter_failed("judge", error)
+            adapter_failed(self.site, self.destination.id, "judge", error)
             verdicts = []
         if len(verdicts) != len(lot):
             return [Retry(f"unforeseen answer {answer.status}: {answer.words()}")] * len(lot)
@@ -328,7 +228,7 @@ class Dispatcher:
                     self._pause(verdict.reason)
                     return
                 case Refresh():
-                    self._token = None
+                    self._token.forget()
                 case Retry(after_s=after_s, is_throttle=True):
                     self._window.failed()
                     self._throttle.ask(now_s, after_s or 1.0)
@@ -425,7 +325,7 @@ class Dispatcher:
         self._hub.at_point("after_settle")
         gone = 0
         for one in settled:
-            self._in_hand.discard(one.work.due.outbox_key)
+            self._taker.let_go(one.work)
             gone += one.is_over and one.due_ms is None
             latency_s = one.row.latency_ms / 1000 if one.row.latency_ms is not None else None
             self._hub.observer.delivery(

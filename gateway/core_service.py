@@ -16,10 +16,11 @@ import trio
 from msgspec import Struct
 
 from actors.destinations.base import Destination
-from actors.dispatcher import Dispatcher, Hub, Sender
+from actors.dispatcher import Dispatcher, Hub
 from actors.event import Event
 from actors.observer import Observer
 from actors.runtime import Core
+from actors.sender import Sender
 from actors.snapshot import Snapshot
 from actors.supervision import keep_running
 from gateway.sealing import Sealer

@@ -30,7 +30,7 @@ import trio
 from msgspec import Struct
 
 from actors.destinations.base import Destination
-from actors.dispatcher import Sender
+from actors.sender import Sender
 from actors.snapshot import Snapshot
 from actors.supervision import keep_running
 from actors.transport import Transport, client_tls

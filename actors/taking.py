@@ -1,0 +1,143 @@
+"""Takes what is due out of one destination's outbox, ready to be sent: read, checked for age, encoded.
+
+What is taken stays in the outbox until it is settled; `in_hand` keeps it from being taken twice.
+"""
+
+import traceback
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+import trio
+from msgspec import Struct
+
+from actors.destinations.base import Destination, Drop, Payload
+from actors.event import Event
+from actors.observer import Observer
+from actors.redaction import Redactor
+from actors.work import Settled, Work, dropped, event_to_send
+from store import keys
+from store.env import Store
+from store.outbox import Due, due
+from store.records import EventRow
+
+IN_HAND: Final = 4_000  # deliveries taken and not settled, at most
+FETCH: Final = 256  # rows read in one step
+RESCAN_S: Final = 10.0  # the lanes are read from their beginning so often, should the clock have gone back
+
+OpenPlaintext = Callable[[Event, tuple[str, ...]], Event]
+
+log = structlog.get_logger()
+
+
+class Taken(Struct, frozen=True, kw_only=True):
+    """`works` can be sent; `settled` never can. `next_due_ms`: when the next row is due that is not yet."""
+
+    works: list[Work]
+    settled: list[Settled]
+    next_due_ms: int | None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.works and not self.settled
+
+
+class Taker:
+    """Reads both lanes by turns, so that new deliveries are not stuck behind a long line of retries."""
+
+    def __init__(
+        self,
+        site: str,
+        destination: Destination,
+        store: Store,
+        now_ms: Callable[[], int],
+        observer: Observer,
+        redact: Redactor,
+        open_plaintext: OpenPlaintext | None,
+    ) -> None:
+        self.in_hand: set[bytes] = set()
+        self._site = site
+        self._destination = destination
+        self._key = keys.destination(site, destination.id)
+        self._store = store
+        self._now_ms = now_ms
+        self._observer = observer
+        self._redact = redact
+        self._open = open_plaintext if destination.opens_plaintext() else None
+        self._after = {keys.NEW_LANE: b"", keys.RETRY_LANE: b""}
+        self._rescan_at_s = 0.0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.in_hand) >= IN_HAND
+
+    def take(self) -> Taken:
+        """What is due now, up to `FETCH` of each lane."""
+        now_s, now_ms = trio.current_time(), self._now_ms()
+        if now_s >= self._rescan_at_s:
+            self._after = dict.fromkeys(self._after, b"")
+            self._rescan_at_s = now_s + RESCAN_S
+        works: list[Work] = []
+        settled: list[Settled] = []
+        times: list[int] = []
+        for lane, after in self._after.items():
+            most = min(FETCH, IN_HAND - len(self.in_hand))
+            scan = due(self._store, self._key, lane, after, now_ms, most, self.in_hand)
+            self._after[lane] = scan.last_key
+            times += [scan.next_due_ms] if scan.next_due_ms is not None else []
+            for row in scan.rows:
+                self.in_hand.add(row.outbox_key)
+                one = self._encode(row, now_ms)
+                (settled if isinstance(one, Settled) else works).append(one)  # type: ignore[arg-type]
+        return Taken(works=works, settled=settled, next_due_ms=min(times, default=None))
+
+    def let_go(self, work: Work) -> None:
+        """The delivery is settled, or waits in the outbox again."""
+        self.in_hand.discard(work.due.outbox_key)
+
+    def _encode(self, row: Due, now_ms: int) -> Work | Settled:
+        """The delivery ready to send, or why it never can be."""
+        event = event_to_send(row.event, row.body) if row.event is not None and row.body is not None else None
+        if row.event is None or event is None:
+            return self._unreadable(row, now_ms)
+        work = Work(row, row.event, Payload(b""))
+        age_s = self._destination.max_age_s(event)
+        old_s = (now_ms - event.occurred_at_ms) // 1000
+        if age_s is not None and old_s > age_s:
+            words = f"the event is {old_s} s old; {self._destination.platform} takes at most {age_s} s"
+            return dropped(work, self._destination.id, "too_old", words, now_ms)
+        payload = self._payload(event, row.event)
+        if isinstance(payload, Drop):
+            return dropped(work, self._destination.id, "not_encodable", self._redact(payload.reason), now_ms)
+        work.payload = payload
+        return work
+
+    def _payload(self, event: Event, row: EventRow) -> Payload | Drop:
+        try:
+            return self._destination.encode(self._opened(event, row))
+        except Exception as error:  # noqa: BLE001  an adapter's bug concerns its event alone
+            adapter_failed(self._site, self._destination.id, "encode", error)
+            return Drop(f"the adapter failed: {type(error).__name__}")
+
+    def _opened(self, event: Event, row: EventRow) -> Event:
+        """With its plaintext, for a destination that needs it; the sealed value may be that of any copy."""
+        if self._open is None or event.user_data.sealed is None:
+            return event
+        return self._open(event, (event.event_id, row.event_id, *(copy.event_id for copy in row.copies)))
+
+    def _unreadable(self, row: Due, now_ms: int) -> Settled:
+        """The row of the outbox, of the event or its body is damaged or gone: nothing can be sent."""
+        blank = EventRow(
+            site=self._site, event_id="", event_name="", source="", received_at_ms=now_ms, shard=0, sequence=0,
+            status="processed",
+        )  # fmt: skip
+        self._observer.unreadable_row("event" if row.event is None else "log")
+        work = Work(row, row.event or blank, Payload(b""))
+        return dropped(work, self._destination.id, "unreadable", "the stored event cannot be read", now_ms)
+
+
+def adapter_failed(site: str, destination: str, step: str, error: Exception) -> None:
+    """One line with the place, never with the error's text: it may hold values of the event."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{frame.name}:{frame.lineno}"
+    log.error("adapter_failed", site=site, destination=destination, step=step, error=type(error).__name__, place=place)

@@ -1,0 +1,103 @@
+"""What may import what: packages depend one way, and what is pure imports nothing that does I/O or tells the time."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BELOW = {"store": set[str](), "actors": {"store"}, "gateway": {"actors", "store"}}
+OURS = frozenset(BELOW) | {"bench", "tests"}
+IMPURE = frozenset(
+    {
+        "httpx",
+        "httpcore",
+        "lmdb",
+        "os",
+        "random",
+        "secrets",
+        "socket",
+        "structlog",
+        "subprocess",
+        "threading",
+        "time",
+        "trio",
+    }
+)
+PURE = (
+    "actors/attribution.py", "actors/carddata.py", "actors/clickids.py", "actors/consent.py", "actors/dedup.py",
+    "actors/event.py", "actors/identity.py", "actors/ip.py", "actors/merging.py", "actors/names.py", "actors/order.py",
+    "actors/pacing.py", "actors/routing.py", "actors/site.py", "actors/snapshot.py", "actors/visitor.py",
+    "actors/visits.py", "actors/wire.py", "actors/work.py", "gateway/checks.py", "gateway/client.py",
+    "gateway/form.py", "gateway/incoming.py", "gateway/intake.py", "gateway/invalid.py",
+)  # fmt: skip
+RANDOM_IS_HANDED_IN = frozenset({"actors/pacing.py", "actors/work.py"})  # they name its type, and make none
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Modules that a file imports, those for types alone included."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def files_of(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", sorted(BELOW))
+def test_a_package_imports_only_those_below_it(package: str) -> None:
+    allowed = BELOW[package] | {package}
+    for path in files_of(package):
+        ours = {name.split(".")[0] for name in imports(path)} & OURS
+        # the demo is the one command that shows the gateway with the simulator
+        if path.is_relative_to(ROOT / "gateway/commands"):
+            ours -= {"bench"}
+        assert ours <= allowed, f"{path.relative_to(ROOT)} imports {ours - allowed}"
+
+
+def pure_files() -> list[Path]:
+    named = [ROOT / name for name in PURE if (ROOT / name).exists()]
+    return named + [path for path in files_of("actors/destinations") if path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("path", pure_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_pure_does_no_io_and_reads_no_clock(path: Path) -> None:
+    found = {name.split(".")[0] for name in imports(path)} & IMPURE
+    if str(path.relative_to(ROOT)) in RANDOM_IS_HANDED_IN:
+        found -= {"random"}
+    assert not found, f"{path.relative_to(ROOT)} imports {found}"
+
+
+def test_only_the_transport_uses_the_http_libraries() -> None:
+    users = {
+        str(path.relative_to(ROOT))
+        for package in BELOW
+        for path in files_of(package)
+        if any(name.split(".")[0] in {"httpx", "httpcore"} for name in imports(path))
+    }
+    assert {name for name in users if not name.startswith("gateway/commands/")} <= {
+        "actors/transport.py",
+        "actors/connections.py",
+        "actors/dialing.py",
+    }
+
+
+def test_only_the_store_uses_lmdb_beside_the_core_that_reads_in_its_transactions() -> None:
+    users = {
+        str(path.relative_to(ROOT))
+        for package in ("actors", "gateway")
+        for path in files_of(package)
+        if "lmdb" in set(imports(path))
+    }
+    assert users <= {"actors/batch.py", "actors/runtime.py", "actors/warm.py"}
+
+
+@pytest.mark.parametrize("package", [*sorted(BELOW), "bench"])
+def test_no_file_outgrows_its_job(package: str) -> None:
+    for path in files_of(package):
+        lines = len(path.read_text().splitlines())
+        assert lines <= 450, f"{path.relative_to(ROOT)} has {lines} lines: split it by meaning"
