@@ -65,6 +65,25 @@ class EventRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     consent_from: str = ""  # "event", "visitor" or "" where nothing was known
     routed: tuple[str, ...] = ()  # destinations that get a delivery
     not_routed: dict[str, str] = {}  # destination -> reason
+    last_copy_at_ms: int = 0  # arrival of the last further message under this very key; retention waits for it
+
+
+class HeadUser(Struct, frozen=True):
+    anonymous_id: str | None = None
+
+
+class HeadCustom(Struct, frozen=True):
+    order_id: str | None = None
+
+
+class EventHead(Struct, frozen=True):
+    """Of an event's body what the store's own keys are made of; the rest of it is not the store's business."""
+
+    site: str
+    event_id: str
+    event_name: str
+    user_data: HeadUser = HeadUser()
+    custom_data: HeadCustom = HeadCustom()
 
 
 class AttemptRow(Struct, frozen=True, kw_only=True, omit_defaults=True):

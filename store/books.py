@@ -1,0 +1,124 @@
+"""The books: for each site, destination and hour of arrival, how many events are where; they must always balance.
+
+Site (destination ""): accepted = processed + held + merged + duplicates + dead. Each destination: processed = queued +
+delivered + failed + dropped (by reason) + not routed (by reason). Rows are written by the commits they count
+(`writer.WriteTxn.count`); here they are read.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import lmdb
+from msgspec import Struct
+
+from store import keys
+from store.env import Store
+from store.errors import Unreadable
+from store.records import BOOKS, BooksRow
+
+RECENT_HOURS: Final = 48  # looked at each time
+SLICES: Final = 24  # of the older hours, one is looked at each time
+SITE_COLUMNS: Final = ("processed", "held", "merged", "duplicates", "dead")
+DELIVERY_COLUMNS: Final = ("queued", "delivered", "failed")
+PREFIXES: Final = ("dropped:", "not_routed:")
+
+
+class Hour(Struct, frozen=True, kw_only=True):
+    """The books of one site, hour and destination (empty: the site itself). `counts` by column."""
+
+    site: str
+    destination: str
+    hour_ms: int
+    counts: dict[str, int]
+
+
+def imbalance(destination: str, counts: dict[str, int]) -> int:
+    """How many events came in that no column accounts for; below zero: too many columns have them."""
+    if not destination:
+        return counts.get("accepted", 0) - sum(counts.get(column, 0) for column in SITE_COLUMNS)
+    ended = sum(count for column, count in counts.items() if column in DELIVERY_COLUMNS or column.startswith(PREFIXES))
+    return counts.get("processed", 0) - ended
+
+
+def difference(store: Store) -> int:
+    """Events that the books cannot account for, in the last two days and in a slice of the hours before; always 0.
+
+    Which slice follows the store's last commit, so that all are seen in time. A row that cannot be read counts as one.
+    """
+    turn = store.env.info()["last_txnid"] % SLICES
+    total = 0
+    with store.read() as txn, txn.cursor(db=store.dbs["books"]) as cursor:
+        for site in _sites(cursor):
+            for raw in _recent(cursor, site, turn):
+                total += _imbalance_of(raw)
+    return total
+
+
+def hours(store: Store, site: str, since_ms: int, until_ms: int, limit: int = 10_000) -> list[Hour]:
+    """The books of a site's hours that begin in [since, until), in order, at most `limit` rows. Raises Unreadable."""
+    found: list[Hour] = []
+    with store.read() as txn, txn.cursor(db=store.dbs["books"]) as cursor:
+        if not cursor.set_range(keys.books(site, since_ms)):
+            return found
+        for key, raw in cursor:
+            site_digest, hour, _ = keys.read_books(bytes(key))
+            if site_digest != keys.digest8(site) or hour * keys.HOUR_MS >= until_ms or len(found) >= limit:
+                break
+            row = BOOKS.decode(bytes(raw))
+            found.append(
+                Hour(site=row.site, destination=row.destination, hour_ms=hour * keys.HOUR_MS, counts=row.counts)
+            )
+    return found
+
+
+def read_row(raw: bytes) -> BooksRow | None:
+    """None where it cannot be read."""
+    try:
+        return BOOKS.decode(raw)
+    except Unreadable:
+        return None
+
+
+def _imbalance_of(raw: bytes) -> int:
+    row = read_row(raw)
+    return 1 if row is None else abs(imbalance(row.destination, row.counts))
+
+
+def _sites(cursor: lmdb.Cursor) -> Iterator[bytes]:
+    """Digests of the sites that have books: one seek each."""
+    is_there = cursor.first()
+    while is_there:
+        site = bytes(cursor.key())[:8]
+        yield site
+        is_there = cursor.set_range(site + b"\xff" * 12)
+
+
+def _recent(cursor: lmdb.Cursor, site: bytes, turn: int) -> Iterator[bytes]:
+    """The rows of a site's newest hours, and those of every 24th hour before."""
+    newest = _newest_hour(cursor, site)
+    oldest = _hour_at(cursor, site, 0)
+    if newest is None or oldest is None:
+        return
+    recent = newest - RECENT_HOURS + 1
+    first = oldest + (turn - oldest) % SLICES
+    for hour in (*range(first, recent, SLICES), *range(max(oldest, recent), newest + 1)):
+        yield from _rows_of(cursor, site + hour.to_bytes(4, "big"))
+
+
+def _rows_of(cursor: lmdb.Cursor, prefix: bytes) -> Iterator[bytes]:
+    is_there = cursor.set_range(prefix)
+    while is_there and bytes(cursor.key()).startswith(prefix):
+        yield bytes(cursor.value())
+        is_there = cursor.next()
+
+
+def _newest_hour(cursor: lmdb.Cursor, site: bytes) -> int | None:
+    found = cursor.prev() if cursor.set_range(site + b"\xff" * 12) else cursor.last()
+    return keys.read_books(bytes(cursor.key()))[1] if found and bytes(cursor.key()).startswith(site) else None
+
+
+def _hour_at(cursor: lmdb.Cursor, site: bytes, hour: int) -> int | None:
+    """The first hour with books from that one on."""
+    if not cursor.set_range(site + hour.to_bytes(4, "big")) or not bytes(cursor.key()).startswith(site):
+        return None
+    return keys.read_books(bytes(cursor.key()))[1]

@@ -1,0 +1,254 @@
+"""What retention deletes: plans, made in one short read each, of rows to delete in one commit.
+
+A plan names each row together with the bytes it was judged by; a row that another commit has changed since stays, and
+with it all that belongs to it. An event goes with its deliveries, its messages and its index rows; one whose delivery
+is still queued or failed, or which waits for its twin, stays until that is over.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import lmdb
+import msgspec
+from msgspec import Struct
+
+from store import keys
+from store.env import Store, fetch
+from store.errors import Unreadable
+from store.records import DEAD, DELIVERY, EVENT, LOG, SIGHTING, STATE, EventHead, EventRow, LogRecord
+from store.writer import Apply, WriteTxn
+
+EVENTS_A_COMMIT: Final = 250  # a commit of 250 events takes about 10 ms: others wait for the writer meanwhile
+EXAMINED_A_STEP: Final = 1_000
+DAY_MS: Final = 24 * keys.HOUR_MS
+IP_KIND, SITE_KIND = 2, 4  # numbers of the actors that have rules of their own here
+
+_heads = msgspec.msgpack.Decoder(EventHead)
+
+Row = tuple[str, bytes]  # database, key
+
+
+class Doomed(Struct, frozen=True):
+    """Rows that go together, if `guard` still has these bytes (None: nothing can have changed)."""
+
+    rows: list[Row]
+    guard: tuple[str, bytes, bytes] | None = None
+
+
+class Plan(Struct, frozen=True):
+    """What one step deletes, and the key after which the next step goes on (empty: the end was reached)."""
+
+    doomed: list[Doomed]
+    after: bytes
+
+
+def apply(plan: Plan) -> Apply:
+    """The write that deletes what is planned."""
+
+    def delete(write: WriteTxn) -> None:
+        for doomed in plan.doomed:
+            if not _has_changed(doomed, write):
+                for database, key in doomed.rows:
+                    write.delete(database, key)
+
+    return delete
+
+
+def _has_changed(doomed: Doomed, write: WriteTxn) -> bool:
+    """A row that is gone went with another message of the same event."""
+    if doomed.guard is None:
+        return False
+    database, key, judged_by = doomed.guard
+    return write.get(database, key) not in (None, judged_by)
+
+
+def events(store: Store, site: bytes, cutoff_ms: int, after: bytes) -> Plan:
+    """Messages of a site (its digest) that arrived before the cutoff, with all that hangs on them."""
+    found: list[Doomed] = []
+    with store.read() as txn, txn.cursor(db=store.dbs["site_event"]) as cursor:
+        last = b""
+        for examined, (key, event_key) in enumerate(_from(cursor, site, after)):
+            if keys.read_site_event(key)[0] >= cutoff_ms:
+                return Plan(found, b"")
+            if len(found) >= EVENTS_A_COMMIT or examined >= EXAMINED_A_STEP:
+                return Plan(found, last)
+            last = key
+            doomed = _message(txn, store, key, event_key, cutoff_ms)
+            if doomed is not None:
+                found.append(doomed)
+    return Plan(found, b"")
+
+
+def _message(txn: lmdb.Transaction, store: Store, key: bytes, event_key: bytes, cutoff_ms: int) -> Doomed | None:
+    """One message; its event too, unless a later message is of the same event and stays."""
+    raw = fetch(txn, store.dbs["event"], event_key)
+    row = _event(raw)
+    if row is not None and (row.status == "held" or row.last_copy_at_ms >= cutoff_ms):
+        return None
+    deliveries = list(_prefixed(txn, store, "delivery", event_key))
+    if _is_pending(row, event_key, dict(deliveries)):
+        return None
+    received_at_ms, shard, sequence = keys.read_site_event(key)
+    rows: list[Row] = [("site_event", key), ("log", keys.log(shard, sequence))]
+    rows += _index_rows(txn, store, shard, sequence, received_at_ms, event_key)
+    if raw is None:
+        return Doomed(rows)
+    rows += [("event", event_key), *(("delivery", delivery_key) for delivery_key, _ in deliveries)]
+    return Doomed(rows, ("event", event_key, raw))
+
+
+def _event(raw: bytes | None) -> EventRow | None:
+    try:
+        return EVENT.decode(raw) if raw is not None else None
+    except Unreadable:
+        return None
+
+
+def _is_pending(row: EventRow | None, event_key: bytes, deliveries: dict[bytes, bytes]) -> bool:
+    """Whether a delivery is still to be made: one that was never tried is in the outbox only."""
+    if row is not None:
+        wanted = {keys.delivery(event_key, keys.destination(row.site, one)) for one in row.routed}
+        if not wanted <= deliveries.keys():
+            return True
+    return any(_is_open(raw) for raw in deliveries.values())
+
+
+def _is_open(raw: bytes) -> bool:
+    try:
+        return DELIVERY.decode(raw).status in ("queued", "failed")
+    except Unreadable:
+        return False
+
+
+def _index_rows(
+    txn: lmdb.Transaction, store: Store, shard: int, sequence: int, received_at_ms: int, event_key: bytes
+) -> list[Row]:
+    """The message's rows by visitor and by order, found from its body."""
+    head = head_at(txn, store, shard, sequence)
+    if head is None:
+        return []
+    rows: list[Row] = []
+    if (visitor_id := head.user_data.anonymous_id) is not None:
+        rows.append(("visitor_event", keys.visitor_event(head.site, visitor_id, received_at_ms, event_key)))
+    if (order_id := head.custom_data.order_id) is not None:
+        rows.append(("order_event", keys.order_event(head.site, order_id, received_at_ms, event_key)))
+    return rows
+
+
+def head_at(txn: lmdb.Transaction, store: Store, shard: int, sequence: int) -> EventHead | None:
+    """The names in a message of the log; None where it is gone or cannot be read."""
+    raw = fetch(txn, store.dbs["log"], keys.log(shard, sequence))
+    record = read_log(raw) if raw is not None else None
+    return read_head(record.body) if record is not None else None
+
+
+def read_log(raw: bytes) -> LogRecord | None:
+    try:
+        return LOG.decode(raw)
+    except Unreadable:
+        return None
+
+
+def read_head(body: bytes) -> EventHead | None:
+    try:
+        return _heads.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+# --- rows that stand alone -----------------------------------------------------------------------------------------
+
+
+def sightings(store: Store, now_ms: int, after: bytes) -> Plan:
+    """Dedup rows whose window is over."""
+    return _sweep(store, "dedup", after, lambda _, raw: SIGHTING.decode(raw).until_ms < now_ms)
+
+
+def states(store: Store, now_ms: int, retention_ms: Callable[[str], int], after: bytes) -> Plan:
+    """States of visitors, orders and addresses that nothing has touched for so long, and that have no alarm."""
+
+    def is_old(key: bytes, raw: bytes) -> bool:
+        if key[0] == SITE_KIND:
+            return False
+        row = STATE.decode(raw)
+        kept_ms = DAY_MS if key[0] == IP_KIND else retention_ms(row.actor_key.split("\x1f", 1)[0])
+        return row.alarm_at_ms is None and row.touched_at_ms + kept_ms < now_ms
+
+    return _sweep(store, "state", after, is_old)
+
+
+def verdicts(store: Store, now_ms: int, after: bytes) -> Plan:
+    """Verdicts that are over, and those that a clock set ahead put far into the future: none lasts a day."""
+    return _sweep(store, "verdict", after, lambda _, raw: abs(keys.read_u64(raw) - now_ms) > DAY_MS)
+
+
+def hours(store: Store, cutoff_ms: Callable[[bytes], int], after: bytes) -> Plan:
+    """Books of hours that ended before the site's cutoff."""
+
+    def is_old(key: bytes, _: bytes) -> bool:
+        site, hour, _ = keys.read_books(key)
+        return (hour + 1) * keys.HOUR_MS <= cutoff_ms(site)
+
+    return _sweep(store, "books", after, is_old)
+
+
+def dead_letters(store: Store, cutoff_ms: int, after: bytes) -> Plan:
+    """Dead letters from before the cutoff, each with its message, which no index leads to."""
+    found: list[Doomed] = []
+    with store.read() as txn, txn.cursor(db=store.dbs["dead"]) as cursor:
+        for key, raw in _from(cursor, b"", after):
+            if keys.read_u64(key[:8]) >= cutoff_ms:
+                break
+            if len(found) >= EVENTS_A_COMMIT:
+                return Plan(found, after)
+            after = key
+            rows: list[Row] = [("dead", key), *_lost_message(txn, store, raw)]
+            found.append(Doomed(rows))
+    return Plan(found, b"")
+
+
+def _lost_message(txn: lmdb.Transaction, store: Store, raw: bytes) -> list[Row]:
+    try:
+        letter = DEAD.decode(raw)
+    except Unreadable:
+        return []
+    if letter.shard is None or letter.sequence is None:
+        return []
+    key = keys.log(letter.shard, letter.sequence)
+    raw_log = fetch(txn, store.dbs["log"], key)
+    record = read_log(raw_log) if raw_log is not None else None
+    head = read_head(record.body) if record is not None else None
+    if record is None or head is None:
+        return []
+    indexed = keys.site_event(head.site, record.received_at_ms, letter.shard, letter.sequence)
+    return [] if fetch(txn, store.dbs["site_event"], indexed) is not None else [("log", key)]
+
+
+def _sweep(store: Store, database: str, after: bytes, is_old: Callable[[bytes, bytes], bool]) -> Plan:
+    """One step of a round through a database: the rows to delete among the next thousand."""
+    found: list[Doomed] = []
+    last = b""
+    with store.read() as txn, txn.cursor(db=store.dbs[database]) as cursor:
+        for examined, (key, raw) in enumerate(_from(cursor, b"", after)):
+            if examined >= EXAMINED_A_STEP:
+                return Plan(found, last)
+            last = key
+            try:
+                if is_old(key, raw):
+                    found.append(Doomed([(database, key)], (database, key, raw)))
+            except Unreadable:  # the consistency check reports it; whoever needs the row sets it aside
+                continue
+    return Plan(found, b"")
+
+
+def _from(cursor: lmdb.Cursor, prefix: bytes, after: bytes) -> Iterator[tuple[bytes, bytes]]:
+    start = after + b"\x00" if after else prefix
+    is_there = cursor.set_range(start) if start else cursor.first()
+    while is_there and bytes(cursor.key()).startswith(prefix):
+        yield bytes(cursor.key()), bytes(cursor.value())
+        is_there = cursor.next()
+
+
+def _prefixed(txn: lmdb.Transaction, store: Store, database: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    with txn.cursor(db=store.dbs[database]) as cursor:
+        yield from _from(cursor, prefix, b"")

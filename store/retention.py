@@ -1,0 +1,145 @@
+"""Retention: deletes what is past its time, in small commits that free pages for reuse.
+
+Time here is the *purge clock*, kept in the store. It follows the wall clock, but while the gateway runs it goes forward
+by at most a day an hour, however far the wall clock has jumped. After a long stop it catches up within hours; a clock
+set years ahead by mistake would have to stay wrong for 30 to 365 hours of running before anything is deleted too early.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Final, Protocol
+
+import trio
+
+from store import keys, purge
+from store.env import Store, fetch
+from store.purge import Plan
+from store.writer import Apply, Writer, WriteTxn
+
+ROUND_S: Final = 300.0  # between rounds through all that may be due
+STEP_S: Final = 0.2  # between steps of a round: the writer and the loop belong to others
+FULL_STEP_S: Final = 0.05  # after a step that found as much as it may delete
+CATCH_UP: Final = 24  # the purge clock's speed at most
+MARGIN_MS: Final = keys.HOUR_MS  # an event that is still on its way may be a copy of one that is just due
+LONGEST_MS: Final = 365 * purge.DAY_MS  # the longest retention; that of a site taken out of the configuration
+
+CLOCK_KEY: Final = b"retention\x00clock"
+WATERMARK: Final = b"retention\x00until\x00"
+
+Step = tuple[Plan, Apply]
+
+
+class Rules(Protocol):
+    @property
+    def retention_ms(self) -> int: ...
+
+
+class Configuration(Protocol):
+    @property
+    def sites(self) -> Mapping[str, Rules]: ...
+
+
+async def run(
+    store: Store, writer: Writer, configuration: Callable[[], Configuration], now_ms: Callable[[], int]
+) -> None:
+    """Rounds without end. Raises StoreError where a commit fails."""
+    began_s = trio.current_time()
+    while True:
+        ran_s = trio.current_time() - began_s
+        began_s = trio.current_time()
+        clock_ms = advance(read_clock(store), now_ms(), ran_s)
+        await writer.submit(partial(_put_number, CLOCK_KEY, clock_ms)).wait()
+        await purge_round(store, writer, configuration())
+        await trio.sleep(ROUND_S)
+
+
+def advance(clock_ms: int | None, wall_ms: int, ran_s: float) -> int:
+    """The purge clock after `ran_s` more seconds of running."""
+    if clock_ms is None or wall_ms <= clock_ms:
+        return wall_ms
+    return min(wall_ms, clock_ms + int(ran_s * 1000) * CATCH_UP)
+
+
+async def purge_round(store: Store, writer: Writer, configuration: Configuration) -> int:
+    """Deletes everything that is due by the purge clock; how many events and single rows went."""
+    clock_ms = read_clock(store)
+    if clock_ms is None:
+        return 0
+    gone = 0
+    kept_ms = {site: rules.retention_ms for site, rules in configuration.sites.items()}
+    for plan, apply in steps(store, kept_ms, clock_ms - MARGIN_MS):
+        if plan.doomed:
+            gone += len(plan.doomed)
+            await writer.submit(apply).wait()
+        await trio.sleep(FULL_STEP_S if len(plan.doomed) >= purge.EVENTS_A_COMMIT else STEP_S)
+    return gone
+
+
+def steps(store: Store, kept_ms: Mapping[str, int], now_ms: int) -> Iterator[Step]:
+    """One round: each step is planned when it is asked for, after the one before is committed."""
+    by_digest = {keys.digest8(site): kept for site, kept in kept_ms.items()}
+
+    def cutoff(site: bytes) -> int:
+        return max(0, now_ms - by_digest.get(site, LONGEST_MS))
+
+    for site in sites(store):
+        cutoff_ms = cutoff(site)
+        for plan in _plans(partial(purge.events, store, site, cutoff_ms)):
+            yield plan, partial(_purge_events, plan, site, cutoff_ms)
+    last_ms = max(0, now_ms - max(kept_ms.values(), default=LONGEST_MS))
+    for first in (
+        partial(purge.hours, store, cutoff),
+        partial(purge.dead_letters, store, last_ms),
+        partial(purge.sightings, store, now_ms),
+        partial(purge.verdicts, store, now_ms),
+        partial(purge.states, store, now_ms, lambda site: kept_ms.get(site, LONGEST_MS)),
+    ):
+        for plan in _plans(first):
+            yield plan, purge.apply(plan)
+
+
+def sites(store: Store) -> list[bytes]:
+    """Digests of the sites that have events: one seek each."""
+    found: list[bytes] = []
+    with store.read() as txn, txn.cursor(db=store.dbs["site_event"]) as cursor:
+        is_there = cursor.first()
+        while is_there:
+            found.append(bytes(cursor.key())[:8])
+            is_there = cursor.set_range(found[-1] + b"\xff" * 18)
+    return found
+
+
+def read_clock(store: Store) -> int | None:
+    """The purge clock; None before the first round."""
+    with store.read() as txn:
+        raw = fetch(txn, store.dbs["meta"], CLOCK_KEY)
+    return keys.read_u64(raw) if raw is not None else None
+
+
+def read_watermark(store: Store, site: bytes) -> int:
+    """Events of a site that arrived before this may be gone."""
+    with store.read() as txn:
+        raw = fetch(txn, store.dbs["meta"], WATERMARK + site)
+    return keys.read_u64(raw) if raw is not None else 0
+
+
+def _plans(first: Callable[[bytes], Plan]) -> Iterator[Plan]:
+    after = b""
+    while True:
+        plan = first(after)
+        yield plan
+        after = plan.after
+        if not after:
+            return
+
+
+def _purge_events(plan: Plan, site: bytes, cutoff_ms: int, write: WriteTxn) -> None:
+    """The watermark goes up with the first event that it stands for."""
+    raw = write.get("meta", WATERMARK + site)
+    if raw is None or keys.read_u64(raw) < cutoff_ms:
+        _put_number(WATERMARK + site, cutoff_ms, write)
+    purge.apply(plan)(write)
+
+
+def _put_number(key: bytes, number: int, write: WriteTxn) -> None:
+    write.put("meta", key, keys.u64(number))
