@@ -56,6 +56,9 @@ IDLE_S: Final = 60.0
 PAYLOAD_KEPT_BYTES: Final = 16_384
 
 
+Answer = Response | Failure | Pause | Retry  # Pause and Retry: there was no request, since there is no access token
+
+
 class Hub(Struct, frozen=True, kw_only=True):
     """What every dispatcher of a core is given."""
 
@@ -154,9 +157,12 @@ class Dispatcher:
             return False
         if self._throttle.wait_s(now_s) > 0:
             return False
-        if self._in_flight >= (self._window.size if self.breaker.state == "closed" else 1):
+        if self._in_flight >= self._most_in_flight():
             return False
         return self._lots.is_ready(now_s) and self.breaker.may_send(now_s)
+
+    def _most_in_flight(self) -> int:
+        return self._window.size if self.breaker.state == "closed" else 1
 
     def _most(self) -> int:
         """A probe carries one delivery."""
@@ -174,21 +180,24 @@ class Dispatcher:
         self._hub.at_point("before_request")
         started = time.perf_counter()
         at_ms = self._hub.now_ms()
-        answer = await self._request(lot, at_ms)
+        answer, token = await self._request(lot, at_ms)
         latency_s = time.perf_counter() - started
         self._hub.at_point("after_answer")
         verdicts = self._verdicts(answer, lot)
-        self._pace(answer, verdicts)
-        for work, verdict in zip(lot, verdicts, strict=True):
-            self._note(work, verdict, answer, at_ms, latency_s, len(lot), is_probe)
-        await self._settle(lot, verdicts)
+        self._pace(answer, verdicts, token)
+        finals = [self._alone(work, verdict, len(lot)) for work, verdict in zip(lot, verdicts, strict=True)]
+        for work, verdict, final in zip(lot, verdicts, finals, strict=True):
+            counts = isinstance(final, Delivered | Drop) or (isinstance(final, Retry) and not is_probe)
+            self._note(work, verdict, answer, at_ms, latency_s, len(lot), counts)
+        await self._settle(lot, finals)
         outcome = "failure" if isinstance(answer, Failure) else outcome_of(verdicts[0])
         self._hub.observer.attempt(self.site, self.destination.id, self.platform, outcome, latency_s, len(lot))
 
-    async def _request(self, lot: Sequence[Work], at_ms: int) -> Response | Failure | Pause | Retry:
+    async def _request(self, lot: Sequence[Work], at_ms: int) -> tuple[Answer, str | None]:
+        """The answer, and the access token that was sent."""
         token = await self._token.get()
         if isinstance(token, Pause | Retry):
-            return token
+            return token, None
         attempt = Attempt(
             at_ms=at_ms,
             number=max(work.tries for work in lot) + 1,
@@ -199,12 +208,12 @@ class Dispatcher:
             request = self.destination.request([work.payload for work in lot], attempt)
         except Exception as error:  # noqa: BLE001  an adapter's bug must not stop its destination
             adapter_failed(self.site, self.destination.id, "request", error)
-            return Retry(f"the adapter failed: {type(error).__name__}")
-        return await self._sender.send(request)
+            return Retry(f"the adapter failed: {type(error).__name__}"), token
+        return await self._sender.send(request), token
 
     # --- judging ---
 
-    def _verdicts(self, answer: Response | Failure | Pause | Retry, lot: Sequence[Work]) -> Sequence[Verdict]:
+    def _verdicts(self, answer: Answer, lot: Sequence[Work]) -> Sequence[Verdict]:
         match answer:
             case Pause() | Retry():
                 return [answer] * len(lot)
@@ -219,7 +228,7 @@ class Dispatcher:
             return [Retry(f"unforeseen answer {answer.status}: {answer.words()}")] * len(lot)
         return verdicts
 
-    def _pace(self, answer: Response | Failure | Pause | Retry, verdicts: Sequence[Verdict]) -> None:
+    def _pace(self, answer: Answer, verdicts: Sequence[Verdict], token: str | None) -> None:
         """What the whole answer says about the platform: healthy, failing, asking for less, refusing us."""
         now_s = trio.current_time()
         for verdict in verdicts:
@@ -228,7 +237,7 @@ class Dispatcher:
                     self._pause(verdict.reason)
                     return
                 case Refresh():
-                    self._token.forget()
+                    self._token.forget(token)
                 case Retry(after_s=after_s, is_throttle=True):
                     self._window.failed()
                     self._throttle.ask(now_s, after_s or 1.0)
@@ -254,14 +263,13 @@ class Dispatcher:
         self,
         work: Work,
         verdict: Verdict,
-        answer: Response | Failure | Pause | Retry,
+        answer: Answer,
         at_ms: int,
         latency_s: float,
         batch: int,
-        is_probe: bool,
+        counts: bool,
     ) -> None:
         """Puts the attempt on record. A failed probe costs none: the breaker asked for it, not the schedule."""
-        counts = isinstance(verdict, Delivered | Drop) or (isinstance(verdict, Retry) and not is_probe)
         work.tries += counts
         if counts and not work.first_ms:
             work.first_ms = at_ms
@@ -280,13 +288,13 @@ class Dispatcher:
 
     # --- settling ---
 
-    async def _settle(self, lot: Sequence[Work], verdicts: Sequence[Verdict]) -> None:
+    async def _settle(self, lot: Sequence[Work], finals: Sequence[Verdict]) -> None:
         now_ms = self._hub.now_ms()
         settled: list[Settled] = []
         split: list[Work] = []
         again: list[Work] = []
-        for work, verdict in zip(lot, verdicts, strict=True):
-            match self._alone(work, verdict, len(lot)):
+        for work, verdict in zip(lot, finals, strict=True):
+            match verdict:
                 case Split():
                     split.append(work)
                 case Again() | Refresh():
@@ -310,12 +318,10 @@ class Dispatcher:
                 work.again += 1
                 return verdict if work.again < AGAIN_MOST else Retry(reason)
             case Refresh(reason=reason):
-                work.again += 1
-                if work.again > 1:
+                work.refreshes += 1
+                if work.refreshes > 1:
                     self._pause(reason)
                     return Pause(reason)
-            case Delivered():
-                work.again = 0
         return verdict
 
     async def _commit(self, settled: Sequence[Settled]) -> None:
@@ -334,18 +340,22 @@ class Dispatcher:
         self._hub.on_settled(self.key, -gone)
 
     def _idle_s(self) -> float:
-        now_s = trio.current_time()
+        """How long there is nothing to do, unless somebody wakes us. Never 0 while what waits may not go out."""
         waits = [IDLE_S, RESCAN_S]
-        if self.pause_reason is None:
-            if (probe_s := self.breaker.wait_s(now_s)) is not None:
-                waits.append(probe_s)
-            if (throttle_s := self._throttle.wait_s(now_s)) > 0:
-                waits.append(throttle_s)
-            if (linger_s := self._lots.linger_s(now_s)) is not None:
-                waits.append(linger_s)
-            if self._next_due_ms is not None:
+        if self.pause_reason is None and not self._is_stopping:
+            if (send_s := self._send_wait_s()) is not None:
+                waits.append(send_s)
+            if self._next_due_ms is not None and not self._taker.is_full:
                 waits.append(max(0.0, (self._next_due_ms - self._hub.now_ms()) / 1000))
         return min(waits)
+
+    def _send_wait_s(self) -> float | None:
+        """How long until the next request may go out; None where that is not a matter of time."""
+        now_s = trio.current_time()
+        linger_s = self._lots.linger_s(now_s)
+        if linger_s is None or self._in_flight >= self._most_in_flight() or self.breaker.is_probing:
+            return None
+        return max(linger_s, self._throttle.wait_s(now_s), self.breaker.wait_s(now_s) or 0.0)
 
     def oldest_due_age_s(self) -> float:
         """For how long the oldest delivery has been due; 0 where none is."""

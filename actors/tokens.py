@@ -21,9 +21,10 @@ class AccessToken:
         self._until_s = 0.0
         self._one_refresh = trio.Lock()
 
-    def forget(self) -> None:
-        """The platform called it old."""
-        self._token = None
+    def forget(self, called_old: str | None) -> None:
+        """The platform called that token old; one that was fetched since is kept."""
+        if self._token is not None and self._token.value.reveal() == called_old:
+            self._token = None
 
     async def get(self) -> str | Pause | Retry | None:
         """The token, or why there is none: refused, or not now."""

@@ -25,7 +25,10 @@ _event_decoder = msgspec.msgpack.Decoder(Event)
 class Work:
     """A delivery that was taken from the outbox and is not settled yet."""
 
-    __slots__ = ("again", "attempts", "delivery_id", "due", "first_ms", "payload", "received_at_ms", "status", "tries")
+    __slots__ = (
+        "again", "attempts", "delivery_id", "due", "first_ms", "payload", "received_at_ms", "refreshes", "status",
+        "tries",
+    )  # fmt: skip
 
     def __init__(self, due: Due, event: EventRow, payload: Payload) -> None:
         row = due.delivery
@@ -37,6 +40,7 @@ class Work:
         self.tries = row.tries if row is not None else 0
         self.first_ms = next((attempt.at_ms for attempt in self.attempts if attempt.counts), 0)
         self.again = 0
+        self.refreshes = 0
         self.delivery_id = delivery_id(due.event_key, due.outbox_key[:8])
 
 
