@@ -12,6 +12,7 @@ MOST_MS: Final = 24 * 3_600_000
 FIRST_WAIT_S: Final = 150.0
 FACTOR: Final = 4
 JITTER: Final = 0.1
+CLOCK_JUMP_MS: Final = 400 * 24 * 3_600_000  # nothing is kept for so long
 BREAKER_AFTER: Final = 5  # failures in a row
 PROBE_FIRST_S: Final = 5.0
 PROBE_MOST_S: Final = 300.0
@@ -26,8 +27,14 @@ def next_attempt_ms(now_ms: int, tries: int, first_ms: int, asked_s: float | Non
         return None
     wait_s = FIRST_WAIT_S * FACTOR ** (tries - 1) * random.uniform(1 - JITTER, 1 + JITTER)
     wait_s = min(max(wait_s, asked_s or 0.0), MOST_MS / 1000)
-    due_ms = now_ms + int(wait_s * 1000)
-    return due_ms if due_ms - min(first_ms, now_ms) <= MOST_MS else None
+    wait_ms = int(wait_s * 1000)
+    return now_ms + wait_ms if elapsed_ms(now_ms, first_ms) + wait_ms <= MOST_MS else None
+
+
+def elapsed_ms(now_ms: int, then_ms: int) -> int:
+    """Wall time between two moments; 0 where that cannot be, since the clock was set in between."""
+    elapsed = now_ms - then_ms
+    return elapsed if 0 <= elapsed <= CLOCK_JUMP_MS else 0
 
 
 class Breaker:

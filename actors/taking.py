@@ -3,6 +3,7 @@
 What is taken stays in the outbox until it is settled; `in_hand` keeps it from being taken twice.
 """
 
+import math
 import traceback
 from collections.abc import Callable
 from typing import Final
@@ -14,15 +15,17 @@ from msgspec import Struct
 from actors.destinations.base import Destination, Drop, Payload
 from actors.event import Event
 from actors.observer import Observer
+from actors.pacing import MOST_MS, elapsed_ms
 from actors.redaction import Redactor
 from actors.work import Settled, Work, dropped, event_to_send
 from store import keys
 from store.env import Store
-from store.outbox import Due, due
+from store.outbox import Due, due, strays
 from store.records import EventRow
 
 IN_HAND: Final = 4_000  # deliveries taken and not settled, at most
 FETCH: Final = 256  # rows read in one step
+FARTHEST_MS: Final = MOST_MS + 3_600_000  # no delivery is put off for longer
 RESCAN_S: Final = 10.0  # the lanes are read from their beginning so often, should the clock have gone back
 
 OpenPlaintext = Callable[[Event, tuple[str, ...]], Event]
@@ -64,8 +67,8 @@ class Taker:
         self._observer = observer
         self._redact = redact
         self._open = open_plaintext if destination.opens_plaintext() else None
-        self._after = {keys.NEW_LANE: b"", keys.RETRY_LANE: b""}
-        self._rescan_at_s = 0.0
+        self._resume = {keys.NEW_LANE: b"", keys.RETRY_LANE: b""}
+        self._rescan_at_s = -math.inf
 
     @property
     def is_full(self) -> bool:
@@ -74,22 +77,33 @@ class Taker:
     def take(self) -> Taken:
         """What is due now, up to `FETCH` of each lane."""
         now_s, now_ms = trio.current_time(), self._now_ms()
+        rows: list[Due] = []
         if now_s >= self._rescan_at_s:
-            self._after = dict.fromkeys(self._after, b"")
+            self._resume = dict.fromkeys(self._resume, b"")
             self._rescan_at_s = now_s + RESCAN_S
-        works: list[Work] = []
-        settled: list[Settled] = []
+            rows = [row for lane in self._resume for row in self._strays(lane, now_ms)]
         times: list[int] = []
-        for lane, after in self._after.items():
-            most = min(FETCH, IN_HAND - len(self.in_hand))
-            scan = due(self._store, self._key, lane, after, now_ms, most, self.in_hand)
-            self._after[lane] = scan.last_key
+        for lane, resume in self._resume.items():
+            scan = due(self._store, self._key, lane, resume, now_ms, self._most(), self.in_hand)
+            self._resume[lane] = scan.resume
             times += [scan.next_due_ms] if scan.next_due_ms is not None else []
-            for row in scan.rows:
-                self.in_hand.add(row.outbox_key)
-                one = self._encode(row, now_ms)
-                (settled if isinstance(one, Settled) else works).append(one)  # type: ignore[arg-type]
-        return Taken(works=works, settled=settled, next_due_ms=min(times, default=None))
+            rows += self._hold(scan.rows)
+        taken = [self._encode(row, now_ms) for row in rows]
+        return Taken(
+            works=[one for one in taken if isinstance(one, Work)],
+            settled=[one for one in taken if isinstance(one, Settled)],
+            next_due_ms=min(times, default=None),
+        )
+
+    def _strays(self, lane: int, now_ms: int) -> list[Due]:
+        return self._hold(strays(self._store, self._key, lane, now_ms, FARTHEST_MS, self._most(), self.in_hand))
+
+    def _hold(self, rows: list[Due]) -> list[Due]:
+        self.in_hand.update(row.outbox_key for row in rows)
+        return rows
+
+    def _most(self) -> int:
+        return min(FETCH, IN_HAND - len(self.in_hand))
 
     def let_go(self, work: Work) -> None:
         """The delivery is settled, or waits in the outbox again."""
@@ -102,7 +116,8 @@ class Taker:
             return self._unreadable(row, now_ms)
         work = Work(row, row.event, Payload(b""))
         age_s = self._destination.max_age_s(event)
-        old_s = (now_ms - event.occurred_at_ms) // 1000
+        before_ms = max(0, row.received_at_ms - event.occurred_at_ms)
+        old_s = (before_ms + elapsed_ms(now_ms, row.received_at_ms)) // 1000
         if age_s is not None and old_s > age_s:
             words = f"the event is {old_s} s old; {self._destination.platform} takes at most {age_s} s"
             return dropped(work, self._destination.id, "too_old", words, now_ms)
@@ -128,8 +143,8 @@ class Taker:
     def _unreadable(self, row: Due, now_ms: int) -> Settled:
         """The row of the outbox, of the event or its body is damaged or gone: nothing can be sent."""
         blank = EventRow(
-            site=self._site, event_id="", event_name="", source="", received_at_ms=now_ms, shard=0, sequence=0,
-            status="processed",
+            site=self._site, event_id="", event_name="", source="", received_at_ms=row.received_at_ms,
+            shard=0, sequence=0, status="processed",
         )  # fmt: skip
         self._observer.unreadable_row("event" if row.event is None else "log")
         work = Work(row, row.event or blank, Payload(b""))

@@ -154,7 +154,8 @@ def commit(site: str, settled: Sequence[Settled]) -> Apply:
         for one, raw in rows:
             work = one.work
             destination_key = work.due.outbox_key[:8]
-            write.put("delivery", keys.delivery(work.due.event_key, destination_key), raw)
+            if work.due.event_key:  # else the outbox row was damaged: nobody knows whose delivery it was
+                write.put("delivery", keys.delivery(work.due.event_key, destination_key), raw)
             if not one.is_over:
                 continue
             write.delete("outbox", work.due.outbox_key)

@@ -72,9 +72,14 @@ def oldest_waiting_ms(store: Store, cursors: Mapping[int, int]) -> int | None:
 
 def body_at(txn: lmdb.Transaction, dbs: Any, shard: int, sequence: int) -> bytes | None:
     """The body of one message; None where retention took it or it cannot be read."""
-    raw = fetch(txn, dbs["log"], keys.log(shard, sequence))
-    record = _read(raw) if raw is not None else None
+    record = record_at(txn, dbs, shard, sequence)
     return record.body if record is not None else None
+
+
+def record_at(txn: lmdb.Transaction, dbs: Any, shard: int, sequence: int) -> LogRecord | None:
+    """One message; None where retention took it or it cannot be read."""
+    raw = fetch(txn, dbs["log"], keys.log(shard, sequence))
+    return _read(raw) if raw is not None else None
 
 
 def _read(raw: bytes) -> LogRecord | None:

@@ -6,7 +6,7 @@ from msgspec import Struct
 from store import keys
 from store.env import Store, fetch
 from store.errors import Unreadable
-from store.mailbox import body_at
+from store.mailbox import body_at, record_at
 from store.records import DELIVERY, EVENT, OUTBOX, DeliveryRow, EventRow
 
 
@@ -20,37 +20,53 @@ class Due(Struct, frozen=True, kw_only=True):
     event: EventRow | None  # None: gone or unreadable
     body: bytes | None  # msgpack of the event
     delivery: DeliveryRow | None  # None: never tried
+    received_at_ms: int  # by the event, else by its message
 
 
 class Scan(Struct, frozen=True):
-    """Rows that are due, where the scan ended, and when the next row of the lane is due (None: no more rows)."""
+    """Rows that are due, where the next scan begins, and when the next row of the lane is due (None: no more rows)."""
 
     rows: list[Due]
-    last_key: bytes
+    resume: bytes
     next_due_ms: int | None
 
 
 def due(
-    store: Store, destination_key: bytes, lane: int, after: bytes, now_ms: int, most: int, skip: set[bytes]
+    store: Store, destination_key: bytes, lane: int, resume: bytes, now_ms: int, most: int, skip: set[bytes]
 ) -> Scan:
-    """Up to `most` due rows of a lane that follow `after` (empty: from its beginning), without those in `skip`."""
+    """Up to `most` due rows of a lane from `resume` on (empty: from its beginning), without those in `skip`.
+
+    The next scan begins with the last due time again: a later commit of the same millisecond may put rows before the
+    last one, in the order of their shards.
+    """
     rows: list[Due] = []
-    last = after
     prefix = keys.outbox_lane(destination_key, lane)
     with store.read() as txn, txn.cursor(db=store.dbs["outbox"]) as cursor:
-        if not cursor.set_range(after + b"\x00" if after else prefix):
-            return Scan(rows, last, None)
-        for raw_key, raw in cursor:
-            key = bytes(raw_key)
-            if not key.startswith(prefix):
-                break
+        is_there = cursor.set_range(resume or prefix)
+        while is_there and (key := bytes(cursor.key())).startswith(prefix):
             due_ms = keys.read_outbox(key)[2]
             if due_ms > now_ms or len(rows) >= most:
-                return Scan(rows, last, due_ms)
-            last = key
+                return Scan(rows, resume, due_ms)
+            resume = keys.outbox(destination_key, lane, due_ms, 0, 0)
             if key not in skip:
-                rows.append(_read(txn, store, key, lane, due_ms, bytes(raw)))
-    return Scan(rows, last, None)
+                rows.append(_read(txn, store, key, lane, due_ms, bytes(cursor.value())))
+            is_there = cursor.next()
+    return Scan(rows, resume, None)
+
+
+def strays(
+    store: Store, destination_key: bytes, lane: int, now_ms: int, farthest_ms: int, most: int, skip: set[bytes]
+) -> list[Due]:
+    """Rows due later than anything is ever put off: the clock was ahead when they were written. They are due now."""
+    prefix = keys.outbox_lane(destination_key, lane)
+    rows: list[Due] = []
+    with store.read() as txn, txn.cursor(db=store.dbs["outbox"]) as cursor:
+        is_there = cursor.set_range(keys.outbox(destination_key, lane, now_ms + farthest_ms, 0, 0))
+        while is_there and (key := bytes(cursor.key())).startswith(prefix) and len(rows) < most:
+            if key not in skip:
+                rows.append(_read(txn, store, key, lane, keys.read_outbox(key)[2], bytes(cursor.value())))
+            is_there = cursor.next()
+    return rows
 
 
 def oldest_due_ms(store: Store, destination_key: bytes) -> int | None:
@@ -69,14 +85,31 @@ def _read(txn: lmdb.Transaction, store: Store, key: bytes, lane: int, due_ms: in
     try:
         event_key = OUTBOX.decode(raw).event_key
     except Unreadable:
-        return Due(outbox_key=key, lane=lane, due_ms=due_ms, event_key=b"", event=None, body=None, delivery=None)
+        return _unreadable(txn, store, key, lane, due_ms)
     event, body = read_event(txn, store, event_key)
     raw_delivery = fetch(txn, store.dbs["delivery"], keys.delivery(event_key, destination_key))
     try:
         delivery = DELIVERY.decode(raw_delivery) if raw_delivery is not None else None
     except Unreadable:
         delivery = None
-    return Due(outbox_key=key, lane=lane, due_ms=due_ms, event_key=event_key, event=event, body=body, delivery=delivery)
+    return Due(
+        outbox_key=key, lane=lane, due_ms=due_ms, event_key=event_key, event=event, body=body, delivery=delivery,
+        received_at_ms=event.received_at_ms if event is not None else _arrival(txn, store, key, due_ms),
+    )  # fmt: skip
+
+
+def _unreadable(txn: lmdb.Transaction, store: Store, key: bytes, lane: int, due_ms: int) -> Due:
+    return Due(
+        outbox_key=key, lane=lane, due_ms=due_ms, event_key=b"", event=None, body=None, delivery=None,
+        received_at_ms=_arrival(txn, store, key, due_ms),
+    )  # fmt: skip
+
+
+def _arrival(txn: lmdb.Transaction, store: Store, key: bytes, due_ms: int) -> int:
+    """When a delivery's event arrived, by its message; where that is lost too, about when it was due."""
+    _, _, _, shard, sequence = keys.read_outbox(key)
+    record = record_at(txn, store.dbs, shard, sequence)
+    return record.received_at_ms if record is not None else due_ms
 
 
 def read_event(txn: lmdb.Transaction, store: Store, event_key: bytes) -> tuple[EventRow | None, bytes | None]:
