@@ -11,6 +11,7 @@ from actors.destinations.base import Limits
 from actors.work import Work
 
 OVERHEAD_BYTES = 1_024  # of a request's own part, beside its envelope
+LATE_S = 1.0  # a group that has waited so long goes before full ones
 
 
 class _Group:
@@ -77,14 +78,24 @@ class Lots:
             return self._take_first(most)
         if not self.is_ready(now_s):
             return None
-        envelope = self._full.popleft() if self._full else next(iter(self._groups))
-        group = self._groups[envelope]
+        envelope = self._next(now_s)
+        group = self._groups.pop(envelope)
         lot = self._fill(group.works, min(most, self._limits.events), len(envelope))
-        if not group.works:
-            del self._groups[envelope]
-        elif len(group.works) >= self._limits.events:
-            self._full.append(envelope)
+        if group.works:  # behind the others: an envelope that never runs dry must not keep them waiting
+            self._groups[envelope] = group
+            if len(group.works) >= self._limits.events:
+                self._full.append(envelope)
         return lot
+
+    def _next(self, now_s: float) -> bytes:
+        """A full group, unless another has waited too long already."""
+        first = next(iter(self._groups))
+        is_late = now_s - self._groups[first].since_s > LATE_S
+        while self._full and not is_late:
+            envelope = self._full.popleft()
+            if envelope in self._groups and len(self._groups[envelope].works) >= self._limits.events:
+                return envelope
+        return first
 
     def _take_first(self, most: int) -> list[Work]:
         works = self._first.popleft()

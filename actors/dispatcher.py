@@ -39,9 +39,9 @@ from actors.work import (
     AGAIN_MOST,
     Settled,
     Work,
-    commit,
     outcome_of,
     settle,
+    settlement,
     waiting,
     words_of,
 )
@@ -49,7 +49,7 @@ from store import keys
 from store.env import Store
 from store.outbox import oldest_due_ms
 from store.records import AttemptRow
-from store.writer import Writer
+from store.writer import Writer, commit
 
 LINGER_S: Final = 0.05  # how long a batch that is not full waits for more
 IDLE_S: Final = 60.0
@@ -121,6 +121,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         self.has_run = True
+        self._hub.observer.paused(self.site, self.destination.id, False)
         async with trio.open_nursery() as nursery:
             while True:
                 self._work = trio.Event()
@@ -327,7 +328,7 @@ class Dispatcher:
     async def _commit(self, settled: Sequence[Settled]) -> None:
         """Only when it is on disk is anything counted, or forgotten."""
         self._hub.at_point("before_settle")
-        await self._hub.writer.submit(commit(self.site, settled)).wait()
+        await commit(self._hub.writer, settlement(self.site, settled))
         self._hub.at_point("after_settle")
         gone = 0
         for one in settled:

@@ -65,7 +65,8 @@ class Order(Actor[OrderState]):
             self._release(turn)
 
     def _open(self, processing: Processing, turn: Turn) -> None:
-        event, state = processing.event, self.state
+        self.state = state = OrderState()  # an id used again after its window is another order
+        event = processing.event
         state.first, state.merged = processing, event
         state.event_key = turn.key_of(event)
         self._note_side(event)

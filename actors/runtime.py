@@ -33,13 +33,14 @@ from store.env import Store
 from store.errors import Unreadable
 from store.mailbox import Logged, depth, next_messages, read_cursors
 from store.records import DeadLetter, LogRecord
-from store.writer import Writer
+from store.writer import Writer, commit
 
 KINDS: Final[Mapping[str, type[Actor[Any]]]] = {kind.kind: kind for kind in (Visitor, Ip, Order, Site)}
 BATCH: Final = 256  # messages in one commit at most
 PER_SHARD: Final = 64
 BATCH_S: Final = 0.008  # a batch takes no further message after so long, so that the edge is not kept waiting
 ALARM_AGAIN_MS: Final = 60_000  # when an alarm whose turn raised is tried again
+NO_ROOM_S: Final = 1.0
 IDLE_S: Final = 30.0  # the clock is looked at so often, should it have been set
 
 
@@ -100,7 +101,9 @@ class Core:
         self._work.set()
 
     async def run(self) -> None:
-        """Never returns. Raises StoreBroken where a commit fails."""
+        """Never returns. Raises StoreBroken where a commit fails. Begins from what is on disk, also after a crash."""
+        self._warm.clear()
+        self._cursors = read_cursors(self._store, self._shards)
         while True:
             self._work = trio.Event()
             if not await self.step():
@@ -108,14 +111,16 @@ class Core:
                     await self._work.wait()
 
     async def step(self) -> bool:
-        """One batch; False where there was nothing to do."""
+        """One batch; False where there was nothing to do, or no room to do it in."""
+        if not self._writer.usage.has_room_for_turns:
+            return False
         now_ms = self._now_ms()
         given = self._input(now_ms)
         if not given.messages and not given.alarms:
             return False
         batch, cursors = self._plan(given, now_ms)
         sizes = {warm.state_key: warm.size for warm in batch.touched()}
-        await self._writer.submit(batch.freeze()).wait()
+        await commit(self._writer, batch.freeze())
         self._cursors.update(cursors)
         self._warm.cool(batch.touched(), sizes)
         for destination_key, change in batch.queued.items():
@@ -266,6 +271,8 @@ class Core:
 
     def _idle_s(self) -> float:
         """How long nothing is due."""
+        if not self._writer.usage.has_room_for_turns:
+            return NO_ROOM_S
         with self._store.read() as txn, txn.cursor(db=self._store.dbs["alarm"]) as cursor:
             if not cursor.first():
                 return IDLE_S

@@ -103,6 +103,10 @@ class WarmActors:
         kind = self._by_number.get(state_key[0])
         return Ref(kind.kind, STATE.decode(raw).actor_key) if raw is not None and kind is not None else None
 
+    def clear(self) -> None:
+        self._warm.clear()
+        self._bytes = 0
+
     def forget(self, actors: list[Warm]) -> None:
         """Drops actors from memory: what they hold must not be used."""
         for warm in actors:

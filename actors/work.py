@@ -146,7 +146,7 @@ def _waiting(work: Work, destination: str, words: str, due_ms: int | None) -> De
     )  # fmt: skip
 
 
-def commit(site: str, settled: Sequence[Settled]) -> Apply:
+def settlement(site: str, settled: Sequence[Settled]) -> Apply:
     """The write that records what deliveries became: rows, outbox, books, depth, all at once."""
     rows = [(one, DELIVERY.encode(one.row)) for one in settled]
 

@@ -18,12 +18,13 @@ from gateway.logs import configure_logs
 from gateway.sealing import BadSecretKey
 from gateway.serve import Process, Worker
 from gateway.supervisor import Supervisor
-from store.errors import StoreBroken, StoreError
+from store.errors import StoreBroken, StoreError, StoreFull
 
 CONFIG_FILE = "config.toml"
 EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in exit_codes.MEANINGS.items()) + "."
 ENDS: tuple[tuple[type[Exception], int], ...] = (
     (StoreBroken, exit_codes.BROKEN),
+    (StoreFull, exit_codes.BROKEN),
     (StoreError, exit_codes.STORE),
     (BadSecretKey, exit_codes.STORE),
     (OSError, exit_codes.ADDRESS),

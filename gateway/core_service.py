@@ -103,13 +103,14 @@ class CoreService:
         return "the mailbox is full; what it holds is being processed"
 
     def publish(self, snapshot: Snapshot, sealers: Mapping[str, Sealer] | None = None) -> None:
-        """One atomic switch for the core; each destination that changed gets a new dispatcher."""
+        """One atomic switch for the core; each destination that changed, or is paused, gets a new dispatcher."""
         self._sealers = sealers if sealers is not None else self._sealers
         self.core.snapshot = snapshot
         wanted = {(site.id, one.id): one for site, one in snapshot.destinations()}
         for key, running in list(self._running.items()):
             dispatcher = running.dispatcher
-            if wanted.get((dispatcher.site, dispatcher.destination.id)) != dispatcher.destination:
+            is_same = wanted.get((dispatcher.site, dispatcher.destination.id)) == dispatcher.destination
+            if not is_same or dispatcher.pause_reason is not None:
                 del self._running[key]
                 self._start(self._retire, running)
         for (site_id, _), destination in wanted.items():

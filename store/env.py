@@ -23,6 +23,7 @@ FORMAT_VERSION: Final = 1
 GIB: Final = 1 << 30
 DEFAULT_BUDGET: Final = 64 * GIB
 ROOM_SHARE: Final = 0.85  # past this share of the budget or of the disk, nothing new is taken
+TURNS_SHARE: Final = 0.93  # past it no turn is run: the rest is for settling deliveries and for clean-up
 MAX_READERS: Final = 510
 
 NAMES: Final = (
@@ -59,6 +60,10 @@ class Usage(Struct, frozen=True, kw_only=True):
     def has_room(self) -> bool:
         return self.used_bytes < ROOM_SHARE * self.capacity_bytes
 
+    @property
+    def has_room_for_turns(self) -> bool:
+        return self.used_bytes < TURNS_SHARE * self.capacity_bytes
+
 
 class Store:
     """The open environment. `dbs[name]` is a database handle; `read()` a short read transaction."""
@@ -83,30 +88,33 @@ class Store:
                 readahead=False,
                 lib_version=0,
             )
-            self.env.reader_check()
-            self.dbs = self._open_databases()
         except (lmdb.Error, OSError) as error:
             raise StoreError(f"opening {path}: {error}") from error
-        self._check_format()
+        try:
+            self.env.reader_check()
+            self.dbs = self._open_readonly() if is_readonly else self._open_databases()
+        except lmdb.Error as error:
+            self.close()
+            raise StoreError(f"opening {path}: {error}") from error
+        except FormatError:
+            self.close()
+            raise
+
+    def _open_readonly(self) -> dict[str, "_Database"]:
+        meta = self.env.open_db(b"meta", create=False)
+        with self.env.begin() as txn:
+            _check_format(self.path, fetch(txn, meta, b"format"))
+        return {name: self.env.open_db(name.encode(), create=False) for name in NAMES}
 
     def _open_databases(self) -> dict[str, "_Database"]:
-        if self._is_readonly:
-            return {name: self.env.open_db(name.encode(), create=False) for name in NAMES}
+        """Changes nothing in a store whose format is not ours."""
         with self.env.begin(write=True) as txn:
+            is_new = txn.stat()["entries"] == 0
+            meta = self.env.open_db(b"meta", txn=txn)
+            if is_new:
+                txn.put(b"format", str(FORMAT_VERSION).encode(), db=meta)
+            _check_format(self.path, fetch(txn, meta, b"format"))
             return {name: self.env.open_db(name.encode(), txn=txn) for name in NAMES}
-
-    def _check_format(self) -> None:
-        with self.env.begin() as txn:
-            found = txn.get(b"format", db=self.dbs["meta"])
-            is_empty = txn.stat(self.dbs["log"])["entries"] == 0 and txn.stat(self.dbs["event"])["entries"] == 0
-        if found is None and is_empty and not self._is_readonly:
-            with self.env.begin(write=True) as txn:
-                txn.put(b"format", str(FORMAT_VERSION).encode(), db=self.dbs["meta"])
-            return
-        version = int(found) if found is not None and found.isdigit() else None
-        if version != FORMAT_VERSION:
-            self.close()
-            raise FormatError(_format_message(self.path, version))
 
     def fix_shards(self, shards: int) -> None:
         """The number of shards is set once: another one would send a visitor's events to another shard."""
@@ -150,6 +158,12 @@ class Store:
 def fetch(txn: lmdb.Transaction, db: "_Database", key: bytes) -> bytes | None:
     """The value as bytes of its own: environments here are never read through buffers."""
     return cast("bytes | None", txn.get(key, db=db))
+
+
+def _check_format(path: Path, found: bytes | None) -> None:
+    version = int(found) if found is not None and found.isdigit() else None
+    if version != FORMAT_VERSION:
+        raise FormatError(_format_message(path, version))
 
 
 def _format_message(path: Path, version: int | None) -> str:

@@ -21,11 +21,12 @@ import trio
 
 from store import keys
 from store.env import Store, Usage, fetch
-from store.errors import StoreBroken, StoreError, StoreFull
+from store.errors import StoreBroken, StoreError, StoreFull, Unreadable
 from store.records import BOOKS, BooksRow
 
 QUEUE_LIMIT = 20_000  # jobs waiting at most; past it the caller is told that there is no room
 ROOM_EVERY_S = 0.05
+FULL_AGAIN_S = 1.0
 
 # Errors of a put that leave the environment sound once the transaction is aborted (py-lmdb's own classes).
 HARMLESS = (lmdb.MapFullError, lmdb.BadValsizeError, lmdb.KeyExistsError, lmdb.ReadersFullError)
@@ -78,13 +79,22 @@ class WriteTxn:
         """Writes what was added up. Called by the writer before it commits."""
         for key, (site, destination, changes) in self._books.items():
             raw = self.get("books", key)
-            row = BOOKS.decode(raw) if raw is not None else BooksRow(site=site, destination=destination)
+            row = self._books_row(key, raw, site, destination)
             for name, change in changes.items():
                 row.counts[name] = row.counts.get(name, 0) + change
             self.put("books", key, BOOKS.encode(row))
         for key, change in self._depths.items():
             raw = self.get("depth", key)
             self.put("depth", key, keys.u64((keys.read_u64(raw) if raw else 0) + change))
+
+    def _books_row(self, key: bytes, raw: bytes | None, site: str, destination: str) -> BooksRow:
+        """A row that cannot be read is set aside: counting must not stop what it counts."""
+        try:
+            if raw is not None:
+                return BOOKS.decode(raw)
+        except Unreadable:
+            self.put("quarantine", b"books\x00" + key, raw or b"")
+        return BooksRow(site=site, destination=destination)
 
 
 def log_tail(txn: lmdb.Transaction, dbs: Any, shard: int) -> int:
@@ -129,6 +139,17 @@ class Ticket:
             self.task = None
 
 
+async def commit(writer: "Writer", apply: Apply) -> None:
+    """For writes whose effects have happened or must happen: while there is no room, waits and tries again."""
+    while True:
+        try:
+            await writer.submit(apply).wait()
+        except StoreFull:
+            await trio.sleep(FULL_AGAIN_S)
+        else:
+            return
+
+
 class CommitObserver(Protocol):
     """Who is told about each commit, in the loop."""
 
@@ -145,7 +166,12 @@ class Writer(Protocol):
         ...
 
     @property
-    def has_room(self) -> bool: ...
+    def has_room(self) -> bool:
+        """Whether the edge may take more."""
+        ...
+
+    @property
+    def usage(self) -> Usage: ...
 
 
 class _Transactions:
@@ -156,7 +182,10 @@ class _Transactions:
         self.usage: Usage = store.usage()
 
     def run(self, group: Sequence[Ticket]) -> None:
-        """Commits the group, or each job alone where one of them spoils it. Raises StoreBroken: nothing is sure."""
+        """Commits the group; where a job spoils it, its halves apart, until the bad one stands alone.
+
+        Raises StoreBroken: nothing is sure.
+        """
         try:
             self._commit(group)
         except Exception as error:
@@ -165,8 +194,9 @@ class _Transactions:
             if len(group) == 1:
                 group[0].error = _job_error(error)
                 return
-            for ticket in group:
-                self.run((ticket,))
+            middle = len(group) // 2
+            self.run(group[:middle])
+            self.run(group[middle:])
 
     def _commit(self, group: Sequence[Ticket]) -> None:
         with self._store.env.begin(write=True) as txn:
@@ -235,14 +265,14 @@ class ThreadWriter:
             started = time.perf_counter()
             try:
                 self._transactions.run(group)
+                now = time.perf_counter()
+                if now >= room_at:
+                    self._transactions.look_for_room()
+                    room_at = now + ROOM_EVERY_S
             except BaseException as error:  # noqa: BLE001  whatever ends this thread must reach every waiter
                 self._broken = error if isinstance(error, StoreBroken) else StoreBroken(f"writing: {error!r}")
                 token.run_sync_soon(self._break, group)
                 return
-            now = time.perf_counter()
-            if now >= room_at:
-                self._transactions.look_for_room()
-                room_at = now + ROOM_EVERY_S
             token.run_sync_soon(self._settle, group, now - started)
         token.run_sync_soon(self._ended.set)
 
@@ -253,8 +283,10 @@ class ThreadWriter:
         with contextlib.suppress(queue.Empty):
             while True:
                 ticket = self._waiting.get_nowait()
-                if ticket is not None:
-                    group.append(ticket)
+                if ticket is None:
+                    self._waiting.put(None)  # closed: said again once what came before is committed
+                    break
+                group.append(ticket)
         return group or None
 
     def _settle(self, group: list[Ticket], duration_s: float) -> None:
