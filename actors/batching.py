@@ -1,7 +1,7 @@
 """Groups deliveries into the requests that a platform takes, and splits a refused group.
 
 Deliveries share a request only where their payloads' envelopes are equal. A refused group is halved, and each half goes
-out alone: k bad events in n cost at most 2·k·log₂(n) requests.
+out alone: k bad events in n cost at most 2·k·⌈log₂ n⌉ requests more.
 """
 
 from collections import OrderedDict, deque
@@ -30,7 +30,7 @@ class Lots:
         self._linger_s = linger_s
         self._first: deque[list[Work]] = deque()  # parts of refused groups and innocents: they keep their company
         self._groups: OrderedDict[bytes, _Group] = OrderedDict()
-        self._full: deque[bytes] = deque()  # envelopes of groups that need not wait
+        self._full: dict[bytes, None] = {}  # envelopes of groups that need not wait, in order
 
     @property
     def is_empty(self) -> bool:
@@ -43,7 +43,7 @@ class Lots:
             group = self._groups[envelope] = _Group(now_s)
         group.works.append(work)
         if len(group.works) == self._limits.events:
-            self._full.append(envelope)
+            self._full[envelope] = None
 
     def add_first(self, works: list[Work]) -> None:
         """Goes out again before all others, in the same company."""
@@ -80,22 +80,19 @@ class Lots:
             return None
         envelope = self._next(now_s)
         group = self._groups.pop(envelope)
+        self._full.pop(envelope, None)
         lot = self._fill(group.works, min(most, self._limits.events), len(envelope))
         if group.works:  # behind the others: an envelope that never runs dry must not keep them waiting
             self._groups[envelope] = group
             if len(group.works) >= self._limits.events:
-                self._full.append(envelope)
+                self._full[envelope] = None
         return lot
 
     def _next(self, now_s: float) -> bytes:
         """A full group, unless another has waited too long already."""
         first = next(iter(self._groups))
         is_late = now_s - self._groups[first].since_s > LATE_S
-        while self._full and not is_late:
-            envelope = self._full.popleft()
-            if envelope in self._groups and len(self._groups[envelope].works) >= self._limits.events:
-                return envelope
-        return first
+        return first if is_late else next(iter(self._full), first)
 
     def _take_first(self, most: int) -> list[Work]:
         works = self._first.popleft()
