@@ -52,7 +52,6 @@ from store.records import AttemptRow
 from store.writer import Writer, commit
 
 LINGER_S: Final = 0.05  # how long a batch that is not full waits for more
-IDLE_S: Final = 60.0
 PAYLOAD_KEPT_BYTES: Final = 16_384
 
 
@@ -69,6 +68,8 @@ class Hub(Struct, frozen=True, kw_only=True):
     observer: Observer
     on_settled: Callable[[bytes, int], None]  # destination key, change of its outbox's depth
     at_point: Callable[[str], None] = lambda _: None  # named points, where a crash test may stop the process
+    rescan_s: float = RESCAN_S  # how often all lanes are read again, though nothing woke anybody
+    stopwatch: Callable[[], float] = time.perf_counter
 
 
 class Dispatcher:
@@ -92,7 +93,9 @@ class Dispatcher:
         self._sender = sender
         self._hub = hub
         self._redact = Redactor(secrets_of(destination))
-        self._taker = Taker(site, destination, hub.store, hub.now_ms, hub.observer, self._redact, open_plaintext)
+        self._taker = Taker(
+            site, destination, hub.store, hub.now_ms, hub.observer, self._redact, open_plaintext, hub.rescan_s
+        )
         self._lots = Lots(destination.limits, linger_s if destination.limits.events > 1 else 0.0)
         self._window = Window(destination.concurrency)
         self._throttle = Throttle()
@@ -179,10 +182,10 @@ class Dispatcher:
 
     async def _attempt(self, lot: Sequence[Work], is_probe: bool) -> None:
         self._hub.at_point("before_request")
-        started = time.perf_counter()
+        started = self._hub.stopwatch()
         at_ms = self._hub.now_ms()
         answer, token = await self._request(lot, at_ms)
-        latency_s = time.perf_counter() - started
+        latency_s = self._hub.stopwatch() - started
         self._hub.at_point("after_answer")
         verdicts = self._verdicts(answer, lot)
         self._pace(answer, verdicts, token)
@@ -342,7 +345,7 @@ class Dispatcher:
 
     def _idle_s(self) -> float:
         """How long there is nothing to do, unless somebody wakes us. Never 0 while what waits may not go out."""
-        waits = [IDLE_S, RESCAN_S]
+        waits = [self._hub.rescan_s]
         if self.pause_reason is None and not self._is_stopping:
             if (send_s := self._send_wait_s()) is not None:
                 waits.append(send_s)

@@ -80,6 +80,8 @@ class Core:
         outbox_limit: int,
         on_commit: Callable[[Mapping[bytes, int]], None],
         kinds: Mapping[str, type[Actor[Any]]] = KINDS,
+        idle_s: float = IDLE_S,
+        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.snapshot = snapshot
         self.depths: dict[bytes, int] = read_depths(store)
@@ -91,6 +93,8 @@ class Core:
         self._shards = shards
         self._outbox_limit = outbox_limit
         self._on_commit = on_commit
+        self._most_idle_s = idle_s
+        self._stopwatch = stopwatch
         self._cursors = read_cursors(store, shards)
         self._warm = WarmActors(store, kinds)
         self._event_decoder = msgspec.msgpack.Decoder(Event)
@@ -181,12 +185,12 @@ class Core:
         cursors: dict[int, int] = {}
         for alarm_key, state_key in given.alarms:
             self._alarm(batch, alarm_key, state_key, txn, poison)
-        started, taken = time.perf_counter(), 0
+        started, taken = self._stopwatch(), 0
         for logged in given.messages[:most]:
             self._message(batch, logged, poison)
             cursors[logged.shard] = logged.sequence
             taken += 1
-            if not poison and time.perf_counter() - started > BATCH_S:
+            if not poison and self._stopwatch() - started > BATCH_S:
                 break
         for shard, sequence in cursors.items():
             batch.move_cursor(shard, sequence)
@@ -275,9 +279,9 @@ class Core:
             return NO_ROOM_S
         with self._store.read() as txn, txn.cursor(db=self._store.dbs["alarm"]) as cursor:
             if not cursor.first():
-                return IDLE_S
+                return self._most_idle_s
             due_ms, _ = keys.read_alarm(bytes(cursor.key()))
-        return min(IDLE_S, max(0.0, (due_ms - self._now_ms()) / 1000))
+        return min(self._most_idle_s, max(0.0, (due_ms - self._now_ms()) / 1000))
 
 
 def read_depths(store: Store) -> dict[bytes, int]:

@@ -57,6 +57,7 @@ class Taker:
         observer: Observer,
         redact: Redactor,
         open_plaintext: OpenPlaintext | None,
+        rescan_s: float = RESCAN_S,
     ) -> None:
         self.in_hand: set[bytes] = set()
         self._site = site
@@ -68,6 +69,7 @@ class Taker:
         self._redact = redact
         self._open = open_plaintext if destination.opens_plaintext() else None
         self._resume = {keys.NEW_LANE: b"", keys.RETRY_LANE: b""}
+        self._rescan_s = rescan_s
         self._rescan_at_s = -math.inf
 
     @property
@@ -80,7 +82,7 @@ class Taker:
         rows: list[Due] = []
         if now_s >= self._rescan_at_s:
             self._resume = dict.fromkeys(self._resume, b"")
-            self._rescan_at_s = now_s + RESCAN_S
+            self._rescan_at_s = now_s + self._rescan_s
             rows = [row for lane in self._resume for row in self._strays(lane, now_ms)]
         times: list[int] = []
         for lane, resume in self._resume.items():

@@ -6,6 +6,7 @@
 `publish` switches to another snapshot: destinations whose settings changed get a new dispatcher, which begins unpaused.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, Final
@@ -19,10 +20,11 @@ from actors.destinations.base import Destination
 from actors.dispatcher import Dispatcher, Hub
 from actors.event import Event
 from actors.observer import Observer
-from actors.runtime import Core
+from actors.runtime import IDLE_S, Core
 from actors.sender import Sender
 from actors.snapshot import Snapshot
 from actors.supervision import keep_running
+from actors.taking import RESCAN_S
 from gateway.sealing import Sealer
 from store.env import Store
 from store.mailbox import oldest_waiting_ms
@@ -40,6 +42,9 @@ class CoreSettings(Struct, frozen=True, kw_only=True):
     outbox_limit: int = 1_000_000
     linger_s: float = 0.05
     mailbox_most: int = MAILBOX_MOST
+    idle_s: float = IDLE_S
+    rescan_s: float = RESCAN_S
+    watch_s: float = WATCH_S
 
 
 class _Running(Struct):
@@ -65,6 +70,7 @@ class CoreService:
         sealers: Mapping[str, Sealer],
         settings: CoreSettings,
         at_point: Callable[[str], None] = lambda _: None,
+        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._store = store
         self._now_ms = now_ms
@@ -78,10 +84,12 @@ class CoreService:
         self.core = Core(
             store, writer, snapshot, now_ms=now_ms, random=random, observer=observer, shards=settings.shards,
             outbox_limit=settings.outbox_limit, on_commit=self._wake_dispatchers,
+            idle_s=settings.idle_s, stopwatch=stopwatch,
         )  # fmt: skip
         self._hub = Hub(
             store=store, writer=writer, now_ms=now_ms, random=random, observer=observer,
-            on_settled=self.core.settle, at_point=at_point,
+            on_settled=self.core.settle, at_point=at_point, rescan_s=settings.rescan_s,
+            stopwatch=stopwatch,
         )  # fmt: skip
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -187,4 +195,4 @@ class CoreService:
                 depth = self.core.depths.get(dispatcher.key, 0)
                 age_s = dispatcher.oldest_due_age_s() if depth else 0.0
                 self._observer.outbox(dispatcher.site, dispatcher.destination.id, depth, age_s)
-            await trio.sleep(WATCH_S)
+            await trio.sleep(self._settings.watch_s)
