@@ -35,17 +35,32 @@ class Position(Struct, frozen=True):
 class Message(Struct, frozen=True, tag=True):
     """What actors tell each other; each kind of message is a subclass beside the actor that takes it."""
 
-    carries: ClassVar[bool] = False  # an event is lost if the turn for this message fails
+    @property
+    def carried(self) -> Event | None:
+        """The event that is lost if the turn for this message fails."""
+        return None
+
+    @property
+    def position(self) -> Position | None:
+        """Where the event that it carries is in the log."""
+        return None
 
 
 class Arrived(Message, frozen=True, kw_only=True):
     """An event as the edge put it into the mailbox. Taken by the visitor actor."""
 
-    carries: ClassVar[bool] = True
     event: Event
     at: Position
     caller: str = ""
     session_id: str = ""
+
+    @property
+    def carried(self) -> Event:
+        return self.event
+
+    @property
+    def position(self) -> Position:
+        return self.at
 
 
 class Processing(Struct, frozen=True, kw_only=True):

@@ -94,7 +94,11 @@ class Batch:
 
     def actor(self, ref: Ref) -> Warm:
         """The actor, from memory or from the store, marked as changed."""
-        found = self._warm.get(ref, self._txn, self.now_ms)
+        try:
+            found = self._warm.get(ref, self._txn)
+        except Unreadable:
+            found, raw = self._warm.blank(ref, self._txn)
+            self.quarantine("state", found.state_key, raw)
         self._touched[found.state_key] = found
         self._current = found
         return found
@@ -109,9 +113,7 @@ class Batch:
         self._puts.append(("alarm", alarm_key, None))
 
     def dead_letter(self, letter: DeadLetter) -> None:
-        key = keys.u64(letter.at_ms) + keys.digest16(
-            letter.kind, letter.actor_key, repr(letter.sequence), letter.message
-        )
+        key = keys.u64(letter.at_ms) + keys.digest16(letter.kind, letter.actor_key, letter.message, str(self.turns))
         self._puts.append(("dead", key, DEAD.encode(letter)))
         self.count("dead_letter", kind=letter.kind)
 
@@ -212,14 +214,18 @@ class Batch:
         key = self.key_of(event)
         if key != into:
             self._put_event(event, at, key, status="merged", order=order, merged_into=into)
+        else:
+            self._note_message(key, event)
         self._index(event, at, key)
         self.book(event, "", merged=1)
 
     def duplicate(self, event: Event, at: Position, of: bytes, key: str, value: str) -> None:
         own = self.key_of(event)
-        first = self._event_row(of)
-        if own != of and self._event_row(own) is None:
-            self._put_event(event, at, own, status="duplicate", merged_into=of)
+        if self._event_row(own) is None:
+            self._put_event(event, at, own, status="duplicate", merged_into=of if of != own else None)
+        else:
+            self._note_message(own, event)
+        first = self._event_row(of) if of != own else self._events[own]
         if first is not None and len(first.copies) < COPIES_KEPT:
             copy = Copy(
                 event_id=event.event_id,
@@ -254,6 +260,7 @@ class Batch:
             session_id=processing.session_id,
             consent=_choices(processing),
             consent_from=processing.consent_from,
+            last_copy_at_ms=self._last_message_ms(processing, key),
             routed=routed,
             not_routed={d.destination: d.reason for d in decisions if d.reason is not None},
         )
@@ -286,6 +293,11 @@ class Batch:
                 self._events[other] = msgspec.structs.replace(row, status="merged", merged_into=key)
         return key
 
+    def _last_message_ms(self, processing: Processing, key: bytes) -> int:
+        """An event that waited may have got further messages under the key that it keeps or takes over."""
+        row = self._event_row(key) if processing.order is not None else None
+        return max(row.last_copy_at_ms, row.received_at_ms) if row is not None else 0
+
     def _enqueue(self, event: Event, at: Position, key: bytes, destination: str) -> None:
         destination_key = keys.destination(event.site, destination)
         depth = self._depths.get(destination_key, 0) + self.queued.get(destination_key, 0)
@@ -302,6 +314,13 @@ class Batch:
         outbox_key = keys.outbox(destination_key, keys.NEW_LANE, self.now_ms, at.shard, at.sequence)
         self._puts.append(("outbox", outbox_key, OUTBOX.encode(OutboxRow(key))))
         self._book(event.site, destination, event.received_at_ms, "processed", "queued")
+
+    def _note_message(self, key: bytes, event: Event) -> None:
+        """A further message is of the event that has this key."""
+        row = self._event_row(key)
+        if row is not None:
+            last_ms = max(row.last_copy_at_ms, event.received_at_ms)
+            self._events[key] = msgspec.structs.replace(row, last_copy_at_ms=last_ms)
 
     def _put_event(self, event: Event, at: Position, key: bytes, **fields: Any) -> None:
         self._events[key] = EventRow(

@@ -21,8 +21,8 @@ class Activity(Message, frozen=True, kw_only=True):
 
 
 class IpState(Struct, kw_only=True, omit_defaults=True):
-    tokens: float = -1.0  # below zero: never seen, the bucket is full
-    filled_at_ms: int = 0
+    tokens: float = 0.0
+    filled_at_ms: int = 0  # 0: never seen, the bucket is full
     limited_until_ms: int = 0
     limited: int = 0  # verdicts so far
 
@@ -43,8 +43,10 @@ class Ip(Actor[IpState]):
             return
         state = self.state
         state.tokens = self._filled(message.at_ms, rate, burst) - 1
-        state.filled_at_ms = max(state.filled_at_ms, message.at_ms)
-        if state.tokens <= 0 and turn.now_ms >= state.limited_until_ms:
+        state.filled_at_ms = (
+            message.at_ms if self._was_clock_set(message.at_ms) else max(state.filled_at_ms, message.at_ms)
+        )
+        if state.tokens <= 0 and not 0 < state.limited_until_ms - turn.now_ms <= LONGEST_MS:
             self._limit(site, caller, rate, burst, turn)
 
     def alarm(self, turn: Turn) -> None:
@@ -54,10 +56,14 @@ class Ip(Actor[IpState]):
 
     def _filled(self, at_ms: int, rate: float, burst: float) -> float:
         """Tokens after what has come back since; a clock that went back gives none."""
-        if self.state.tokens < 0 and self.state.filled_at_ms == 0:
+        if self.state.filled_at_ms == 0 or self._was_clock_set(at_ms):
             return burst
         waited_s = max(0, at_ms - self.state.filled_at_ms) / 1000
         return min(burst, max(0.0, self.state.tokens) + waited_s * rate)
+
+    def _was_clock_set(self, at_ms: int) -> bool:
+        """Back by more than messages of one caller can overtake each other."""
+        return at_ms < self.state.filled_at_ms - LONGEST_MS
 
     def _limit(self, site: str, caller: str, rate: float, burst: float, turn: Turn) -> None:
         wait_ms = int(min(LONGEST_MS, max(SHORTEST_MS, burst / 4 / rate * 1000)))

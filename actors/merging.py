@@ -1,16 +1,16 @@
-"""One event from two copies: per field, the better source wins if it has a value (dedup_and_identity.md, section
-1.3)."""
+"""One event from two copies: per field, the better source wins if it has a value (contracts/dedup_and_identity.md,
+section 1.3)."""
 
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from actors.event import BROWSER_SOURCES, PURPOSES, Consent, CustomData, Event, UserData
+from actors.event import BROWSER_SOURCES, PURPOSES, Consent, CustomData, Event, Page, UserData
 
 TIME_SPREAD_MS = 600_000  # a server's time is taken if it lies within 10 min of the browser's
 BLOCK = ("value", "currency", "order_id", "items", "tax", "shipping", "discount", "coupon", "num_items", "product_ids")
+NEVER_MIXED = ("value", "currency")
 SERVER_PERSON = frozenset(
     {
         "email", "phone", "first_name", "last_name", "street", "city", "region", "postal_code", "country",
@@ -19,12 +19,34 @@ SERVER_PERSON = frozenset(
 )  # fmt: skip
 COMPARED = ("value", "currency", "order_id")
 
+Pair = tuple[Event, Event]  # the better copy for a field, and the other
+
 
 class Merged(Struct, frozen=True):
     """`fields_from`: field of the merged event -> source of the copy it came from, where the copies differ."""
 
     event: Event
     fields_from: dict[str, str]
+
+
+class _Notes:
+    """Where fields came from. Those of the first copy may have come from an earlier one: `known` tells."""
+
+    def __init__(self, first: Event, known: dict[str, str]) -> None:
+        self.fields = dict(known)
+        self._first = first
+
+    def add(self, field: str, winner: Event) -> None:
+        if winner is not self._first:
+            self.fields[field] = winner.source
+        else:
+            self.fields.setdefault(field, winner.source)
+
+    def choose(self, field: str, pair: Pair, mine: Any, other: Any) -> Any:
+        """The better copy's value, if it has one."""
+        if mine != other:
+            self.add(field, pair[1] if _is_empty(mine) else pair[0])
+        return other if _is_empty(mine) else mine
 
 
 def is_browser(event: Event) -> bool:
@@ -37,26 +59,25 @@ def conflicts(first: Event, copy: Event) -> tuple[str, ...]:
     return tuple(name for name, one, other in pairs if one is not None and other is not None and one != other)
 
 
-def merge(first: Event, second: Event) -> Merged:
-    """`first` arrived first. Of two copies of the same side the first counts as the better one."""
-    browser, server = (second, first) if is_browser(second) and not is_browser(first) else (first, second)
-    notes: dict[str, str] = {}
-    custom = _custom(browser, server, notes)
+def merge(first: Event, second: Event, known: dict[str, str] | None = None) -> Merged:
+    """`first` arrived first; of two copies from the same side it is the better one. `known`: `fields_from` so far."""
+    notes = _Notes(first, known or {})
+    by_browser, by_server = _pairs(first, second)
+    identified = _identified(by_browser, first, second)
+    notes.add("event_id", identified)
     event = msgspec.structs.replace(
         first,
-        event_id=browser.event_id,
-        is_id_made=browser.is_id_made,
-        source=first.source,
-        occurred_at_ms=_time(browser, server),
-        action_source="website" if is_browser(browser) else server.action_source,
-        page=_page(browser, server),
-        user_data=_person(browser, server, notes),
-        custom_data=custom,
-        consent=strictest(browser.consent, server.consent),
-        marks=tuple(dict.fromkeys((*browser.marks, *server.marks))),
+        event_id=identified.event_id,
+        is_id_made=identified.is_id_made,
+        occurred_at_ms=_time(by_server, notes),
+        action_source="website" if is_browser(by_browser[0]) else first.action_source,
+        page=_page(by_browser, notes),
+        user_data=_person(by_browser, by_server, notes),
+        custom_data=_custom(by_browser, by_server, notes),
+        consent=strictest(by_browser[0].consent, by_browser[1].consent),
+        marks=tuple(dict.fromkeys((*first.marks, *second.marks))),
     )
-    notes["event_id"] = browser.source
-    return Merged(event, notes)
+    return Merged(event, notes.fields)
 
 
 def strictest(preferred: Consent, other: Consent) -> Consent:
@@ -68,47 +89,72 @@ def strictest(preferred: Consent, other: Consent) -> Consent:
     return Consent(**choices)
 
 
-def _time(browser: Event, server: Event) -> int:
-    if abs(browser.occurred_at_ms - server.occurred_at_ms) <= TIME_SPREAD_MS:
-        return server.occurred_at_ms
-    return min(browser.occurred_at_ms, server.occurred_at_ms)
+def _pairs(first: Event, second: Event) -> tuple[Pair, Pair]:
+    """(for what the browser knows better, for what the server knows better)."""
+    if is_browser(first) == is_browser(second):
+        return (first, second), (first, second)
+    browser, server = (first, second) if is_browser(first) else (second, first)
+    return (browser, server), (server, browser)
 
 
-def _page(browser: Event, server: Event) -> Any:
-    return browser.page if browser.page.url is not None else server.page
+def _identified(by_browser: Pair, first: Event, second: Event) -> Event:
+    """The copy whose id the platform's own browser pixel sends too; never one that the gateway made, if it can be."""
+    for copy in (by_browser[0], first, second):
+        if not copy.is_id_made:
+            return copy
+    return first
 
 
-def _person(browser: Event, server: Event, notes: dict[str, str]) -> UserData:
+def _time(by_server: Pair, notes: _Notes) -> int:
+    better, other = by_server
+    is_near = abs(better.occurred_at_ms - other.occurred_at_ms) <= TIME_SPREAD_MS
+    winner = better if is_near or better.occurred_at_ms <= other.occurred_at_ms else other
+    if better.occurred_at_ms != other.occurred_at_ms:
+        notes.add("occurred_at", winner)
+    return winner.occurred_at_ms
+
+
+def _page(by_browser: Pair, notes: _Notes) -> Page:
+    better, other = by_browser
+    winner = better if better.page.url is not None or other.page == Page() else other
+    if better.page != other.page:
+        notes.add("page", winner)
+    return winner.page
+
+
+def _person(by_browser: Pair, by_server: Pair, notes: _Notes) -> UserData:
     values: dict[str, Any] = {}
     for name in UserData.__struct_fields__:
-        better, worse = (server, browser) if name in SERVER_PERSON else (browser, server)
-        mine, other = getattr(better.user_data, name), getattr(worse.user_data, name)
-        values[name] = mine if mine is not None else other
-        _note(notes, f"user_data.{name}", mine, other, better, worse)
+        pair = by_server if name in SERVER_PERSON else by_browser
+        mine, other = (getattr(copy.user_data, name) for copy in pair)
+        values[name] = notes.choose(f"user_data.{name}", pair, mine, other)
     return UserData(**values)
 
 
-def _custom(browser: Event, server: Event, notes: dict[str, str]) -> CustomData:
-    """Value, currency, items and what belongs to them come from one copy, never mixed."""
-    block = server if server.custom_data.value is not None else browser
+def _custom(by_browser: Pair, by_server: Pair, notes: _Notes) -> CustomData:
+    """Value, currency, items and what belongs to them come from one copy; the two first are never mixed."""
+    values_of = [copy.custom_data.value for copy in by_server]
+    block = (by_server[1], by_server[0]) if values_of[0] is None and values_of[1] is not None else by_server
+    has_value = block[0].custom_data.value is not None
     values: dict[str, Any] = {}
     for name in CustomData.__struct_fields__:
-        if name == "properties":
-            continue
-        better, worse = (block, browser if block is server else server) if name in BLOCK else (server, browser)
-        mine, other = getattr(better.custom_data, name), getattr(worse.custom_data, name)
-        takes_other = mine in (None, ()) and not (name in ("value", "currency") and block.custom_data.value is not None)
-        values[name] = other if takes_other else mine
-        _note(notes, f"custom_data.{name}", mine, other, better, worse)
-    values["properties"] = {**browser.custom_data.properties, **server.custom_data.properties}
+        pair = block if name in BLOCK else by_server
+        mine, other = (getattr(copy.custom_data, name) for copy in pair)
+        if name in NEVER_MIXED and has_value:
+            other = mine
+        values[name] = notes.choose(f"custom_data.{name}", pair, mine, other)
+    values["properties"] = _properties(by_server, notes)
     return CustomData(**values)
 
 
-def _note(notes: dict[str, str], field: str, mine: Any, other: Any, better: Event, worse: Event) -> None:
-    """Remembers where a field came from, where it makes a difference."""
-    if mine in (None, ()) and other in (None, ()):
-        return
-    if isinstance(mine, Decimal) and mine == other:
-        return
-    if mine != other:
-        notes[field] = (better if mine not in (None, ()) else worse).source
+def _properties(by_server: Pair, notes: _Notes) -> dict[str, Any]:
+    better, other = (copy.custom_data.properties for copy in by_server)
+    names = dict.fromkeys((*other, *better))
+    return {
+        name: notes.choose(f"custom_data.properties.{name}", by_server, better.get(name), other.get(name))
+        for name in names
+    }
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == "" or value == () or value == [] or value == {}

@@ -21,18 +21,36 @@ COPIES_KEPT = 50
 class Opened(Message, frozen=True):
     """The first sight of an order."""
 
-    carries: ClassVar[bool] = True
     processing: Processing
+
+    @property
+    def carried(self) -> Event:
+        return self.processing.event
+
+    @property
+    def position(self) -> Position:
+        return self.processing.at
 
 
 class Copied(Message, frozen=True, kw_only=True):
-    """A further copy, and the key by which it met the first."""
+    """A further copy, the key by which it met the first, and what its own visitor added."""
 
-    carries: ClassVar[bool] = True
     event: Event
     at: Position
     key: str
     value: str
+    first_key: bytes = b""  # of the event it is a copy of
+    consent: Consent = Consent()
+    consent_from: str = ""
+    session_id: str | None = None
+
+    @property
+    def carried(self) -> Event:
+        return self.event
+
+    @property
+    def position(self) -> Position:
+        return self.at
 
 
 class OrderState(Struct, kw_only=True, omit_defaults=True):
@@ -58,13 +76,16 @@ class Order(Actor[OrderState]):
             case Copied() if self.state.first is not None:
                 self._merge(message, turn)
             case Copied():
-                turn.duplicate(message.event, message.at, self.state.event_key, message.key, message.value)
+                first = self.state.event_key or message.first_key
+                turn.duplicate(message.event, message.at, first, message.key, message.value)
 
     def alarm(self, turn: Turn) -> None:
         if self.state.first is not None:
             self._release(turn)
 
     def _open(self, processing: Processing, turn: Turn) -> None:
+        if self.state.first is not None:  # held for longer than its own window
+            self._release(turn)
         self.state = state = OrderState()  # an id used again after its window is another order
         event = processing.event
         state.first, state.merged = processing, event
@@ -81,13 +102,15 @@ class Order(Actor[OrderState]):
 
     def _merge(self, message: Copied, turn: Turn) -> None:
         state = self.state
+        assert state.first is not None, "an order that waits has its first copy"
         assert state.merged is not None, "an order that waits has its event"
-        result = merge(state.merged, message.event)
+        result = merge(state.merged, message.event, state.fields_from)
+        state.first = _joined(state.first, message)
         self._note_side(message.event)
         if len(state.copies) < COPIES_KEPT:
             state.copies.append(evidence(state.merged, message, is_merged=True))
         state.merged = result.event
-        state.fields_from = {**state.fields_from, **result.fields_from}
+        state.fields_from = result.fields_from
         turn.remember(message.event, self.key)
         turn.merged(message.event, message.at, self.key, state.event_key)
         turn.count("event_merged", site=message.event.site, source=message.event.source)
@@ -123,6 +146,20 @@ class Order(Actor[OrderState]):
             self.state.has_browser = True
         else:
             self.state.has_server = True
+
+
+def _joined(first: Processing, copy: Copied) -> Processing:
+    """With the visit and the consent that a copy's own visitor adds: a browser's choice first, a denial before all."""
+    if is_browser(copy.event):
+        consent = strictest(copy.consent, first.consent)
+    else:
+        consent = strictest(first.consent, copy.consent)
+    return msgspec.structs.replace(
+        first,
+        consent=consent,
+        consent_from=first.consent_from or copy.consent_from,
+        session_id=first.session_id or copy.session_id,
+    )
 
 
 def evidence(first: Event, copy: Copied, *, is_merged: bool) -> Copy:

@@ -29,7 +29,7 @@ from actors.snapshot import Snapshot
 from actors.visitor import Visitor
 from actors.warm import WarmActors
 from store import keys
-from store.env import Store
+from store.env import Store, fetch
 from store.errors import Unreadable
 from store.mailbox import Logged, depth, next_messages, read_cursors
 from store.records import DeadLetter, LogRecord
@@ -39,7 +39,10 @@ KINDS: Final[Mapping[str, type[Actor[Any]]]] = {kind.kind: kind for kind in (Vis
 BATCH: Final = 256  # messages in one commit at most
 PER_SHARD: Final = 64
 BATCH_S: Final = 0.008  # a batch takes no further message after so long, so that the edge is not kept waiting
+FARTHEST_ALARM_MS: Final = 48 * 3_600_000  # no actor asks to be woken later
 ALARM_AGAIN_MS: Final = 60_000  # when an alarm whose turn raised is tried again
+GATHER_BELOW: Final = 128  # after a batch smaller than this the next one waits a little, to be larger:
+GATHER_S: Final = 0.008  # each batch has costs of its own (a commit, its pages), which more messages share
 NO_ROOM_S: Final = 1.0
 IDLE_S: Final = 30.0  # the clock is looked at so often, should it have been set
 
@@ -110,18 +113,21 @@ class Core:
         self._cursors = read_cursors(self._store, self._shards)
         while True:
             self._work = trio.Event()
-            if not await self.step():
+            taken = await self.step()
+            if 0 < taken < GATHER_BELOW:
+                await trio.sleep(GATHER_S)
+            elif taken == 0:
                 with trio.move_on_after(self._idle_s()):
                     await self._work.wait()
 
-    async def step(self) -> bool:
-        """One batch; False where there was nothing to do, or no room to do it in."""
+    async def step(self) -> int:
+        """One batch; of how many messages and alarms: 0 where nothing was to do, or there is no room to do it in."""
         if not self._writer.usage.has_room_for_turns:
-            return False
+            return 0
         now_ms = self._now_ms()
         given = self._input(now_ms)
         if not given.messages and not given.alarms:
-            return False
+            return 0
         batch, cursors = self._plan(given, now_ms)
         sizes = {warm.state_key: warm.size for warm in batch.touched()}
         await commit(self._writer, batch.freeze())
@@ -131,7 +137,7 @@ class Core:
             self.depths[destination_key] = self.depths.get(destination_key, 0) + change
         self._tell(batch, len(given.messages))
         self._on_commit(batch.queued)
-        return True
+        return len(given.messages) + len(given.alarms)
 
     def settle(self, destination_key: bytes, change: int) -> None:
         """A dispatcher took deliveries out of an outbox."""
@@ -203,7 +209,7 @@ class Core:
         try:
             ref = self._warm.ref_of(state_key, txn)
         except Unreadable:
-            batch.quarantine("state", state_key, b"")
+            batch.quarantine("state", state_key, fetch(txn, self._store.dbs["state"], state_key) or b"")
             return
         if ref is None:
             return
@@ -244,10 +250,8 @@ class Core:
             batch.sent.clear()
 
     def _take(self, batch: Batch, ref: Ref, message: Message, poison: dict[int, Poison]) -> None:
-        if self._turn(batch, ref, message, poison) or not message.carries:
-            return
-        event = _event_of(message)
-        batch.book(event, "", dead=1)
+        if not self._turn(batch, ref, message, poison) and (event := message.carried) is not None:
+            batch.book(event, "", dead=1)
 
     def _turn(self, batch: Batch, ref: Ref, message: Message | None, poison: dict[int, Poison]) -> bool:
         """One turn; False where it is known to raise and its dead letter is written instead."""
@@ -291,21 +295,18 @@ def read_depths(store: Store) -> dict[bytes, int]:
 
 
 def _due(txn: lmdb.Transaction, store: Store, now_ms: int, most: int) -> list[tuple[bytes, bytes]]:
+    """What is due; and what is set for later than any actor asks for: the clock was ahead when it was."""
     found: list[tuple[bytes, bytes]] = []
     with txn.cursor(db=store.dbs["alarm"]) as cursor:
-        for key, _ in cursor:
-            due_ms, state_key = keys.read_alarm(bytes(key))
-            if due_ms > now_ms or len(found) >= most:
-                break
-            found.append((bytes(key), state_key))
+        is_there = cursor.first()
+        while is_there and len(found) < most:
+            due_ms, state_key = keys.read_alarm(bytes(cursor.key()))
+            if now_ms < due_ms < now_ms + FARTHEST_ALARM_MS:
+                is_there = cursor.set_range(keys.alarm(now_ms + FARTHEST_ALARM_MS, bytes(17)))
+                continue
+            found.append((bytes(cursor.key()), state_key))
+            is_there = cursor.next()
     return found
-
-
-def _event_of(message: Message) -> Event:
-    """The event of a message that carries one."""
-    processing = getattr(message, "processing", None)
-    event: Event = processing.event if processing is not None else message.event  # type: ignore[attr-defined]
-    return event
 
 
 def _poison(error: Exception) -> Poison:
@@ -315,7 +316,7 @@ def _poison(error: Exception) -> Poison:
 
 
 def _letter(now_ms: int, ref: Ref, message: Message | None, poison: Poison) -> DeadLetter:
-    at = getattr(message, "at", None)
+    at = message.position if message is not None else None
     return DeadLetter(
         at_ms=now_ms,
         kind=ref.kind,

@@ -18,7 +18,7 @@ from actors.identity import is_blocked
 from actors.ip import Activity
 from actors.order import Copied, Opened
 from actors.site import Seen
-from actors.visits import Touch, Visit, join, touch_of
+from actors.visits import Touch, Visit, covers, join, touch_of
 
 VALUES_KEPT = 5  # of each identifier and click id, the newest
 PERSON_FIELDS = ("email", "phone", "external_id", "klaviyo_id", "kx")
@@ -68,7 +68,7 @@ class Visitor(Actor[VisitorState]):
         processing = Processing(
             event=event,
             at=message.at,
-            session_id=self.state.visit.id if self.state.visit is not None else None,
+            session_id=self._session_id(event),
             **self._consent(event),
         )
         self._hand_on(processing, turn)
@@ -82,7 +82,12 @@ class Visitor(Actor[VisitorState]):
         if sighting.order is None:
             turn.duplicate(message.event, message.at, sighting.event_key, key, value)
             return
-        turn.send(Ref("order", sighting.order), Copied(event=message.event, at=message.at, key=key, value=value))
+        self._learn(message, turn, is_copy=True)
+        copied = Copied(
+            event=message.event, at=message.at, key=key, value=value, first_key=sighting.event_key,
+            session_id=self._session_id(message.event), **self._consent(message.event),
+        )  # fmt: skip
+        turn.send(Ref("order", sighting.order), copied)
 
     def _hand_on(self, processing: Processing, turn: Turn) -> None:
         event = processing.event
@@ -92,13 +97,20 @@ class Visitor(Actor[VisitorState]):
             return
         turn.send(Ref("order", f"{event.site}\x1f{event.event_name}\x1f{event.event_id}"), Opened(processing))
 
-    def _learn(self, message: Arrived, turn: Turn) -> None:
+    def _session_id(self, event: Event) -> str | None:
+        """The visit that the event belongs to; one that a server sends joins the visit of its time, if there is one."""
+        visit = self.state.visit
+        return visit.id if visit is not None and covers(visit, event) else None
+
+    def _learn(self, message: Arrived, turn: Turn, *, is_copy: bool = False) -> None:
+        """What an event tells about its visitor. A copy of it may come from another side and know more, but it is not
+        another event."""
         event, state = message.event, self.state
         now_ms = event.received_at_ms
         state.first_seen_at_ms = state.first_seen_at_ms or now_ms
         state.last_seen_at_ms = max(state.last_seen_at_ms, now_ms)
-        state.events += 1
-        state.purchases += event.event_name == "purchase_placed"
+        state.events += not is_copy
+        state.purchases += not is_copy and event.event_name == "purchase_placed"
         if event.source in BROWSER_SOURCES:
             self._visit(event, message.session_id or f"{turn.random.getrandbits(128):032x}")
         for field, value in _identifiers(event.user_data):

@@ -66,6 +66,12 @@ def continues(visit: Visit, at_ms: int, touch: Touch | None) -> bool:
     return touch is None or _campaign(touch) == (_campaign(visit.touch) if visit.touch is not None else None)
 
 
+def covers(visit: Visit, event: Event) -> bool:
+    """Whether the event belongs to this visit. An order's webhook may come hours after its checkout."""
+    longest_ms = LONGEST_MS if event.event_name == "purchase_placed" else IDLE_MS
+    return visit.started_at_ms <= time_of(event) <= visit.last_at_ms + longest_ms
+
+
 def join(visit: Visit | None, event: Event, touch: Touch | None, new_id: str) -> tuple[Visit, bool]:
     """The visit after the event, and whether it is a new one. A late event of an earlier time opens none."""
     at_ms = time_of(event)

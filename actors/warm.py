@@ -10,6 +10,7 @@ import msgspec
 from actors.actor import Actor, Ref
 from store import keys
 from store.env import Store, fetch
+from store.errors import Unreadable
 from store.records import STATE, StateRow
 
 ACTORS_KEPT = 50_000
@@ -81,7 +82,7 @@ class WarmActors:
     def size_bytes(self) -> int:
         return self._bytes
 
-    def get(self, ref: Ref, txn: lmdb.Transaction, now_ms: int) -> Warm:
+    def get(self, ref: Ref, txn: lmdb.Transaction) -> Warm:
         """The actor of this address; a blank one where the store has none. Raises Unreadable."""
         kind = self._kinds[ref.kind]
         if not ref.key:
@@ -93,9 +94,15 @@ class WarmActors:
             return found
         raw = fetch(txn, self._store.dbs["state"], state_key)
         warm = self._load(kind, ref, state_key, raw) if raw is not None else _blank(kind, ref, state_key)
-        self._warm[state_key] = warm
-        self._bytes += warm.size
+        self._keep(warm)
         return warm
+
+    def blank(self, ref: Ref, txn: lmdb.Transaction) -> tuple[Warm, bytes]:
+        """The actor without its memory, for an address whose state cannot be read; and the bytes of that state."""
+        kind = self._kinds[ref.kind]
+        warm = _blank(kind, ref, keys.state(kind.number, ref.key))
+        self._keep(warm)
+        return warm, fetch(txn, self._store.dbs["state"], warm.state_key) or b""
 
     def ref_of(self, state_key: bytes, txn: lmdb.Transaction) -> Ref | None:
         """The address of a stored actor; None where it is gone. Raises Unreadable."""
@@ -122,12 +129,19 @@ class WarmActors:
             _, oldest = self._warm.popitem(last=False)
             self._bytes -= oldest.size
 
+    def _keep(self, warm: Warm) -> None:
+        self._warm[warm.state_key] = warm
+        self._bytes += warm.size
+
     def _load(self, kind: type[Actor[Any]], ref: Ref, state_key: bytes, raw: bytes) -> Warm:
         row = STATE.decode(raw)
-        if row.version == kind.version:
-            state = self._decoders[kind.kind].decode(row.data)
-        else:
-            state = kind.upgrade(row.version, row.data)
+        try:
+            if row.version == kind.version:
+                state = self._decoders[kind.kind].decode(row.data)
+            else:
+                state = kind.upgrade(row.version, row.data)
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+            raise Unreadable(f"state of {kind.kind}, version {row.version}: {type(error).__name__}") from error
         return Warm(ref, state_key, kind(ref.key, state), row.alarm_at_ms, len(raw) + 200)
 
 
