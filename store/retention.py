@@ -14,7 +14,7 @@ import trio
 from store import keys, purge
 from store.env import Store, fetch
 from store.purge import Plan
-from store.writer import Apply, Writer, WriteTxn
+from store.writer import Apply, Writer, WriteTxn, commit
 
 ROUND_S: Final = 300.0  # between rounds through all that may be due
 STEP_S: Final = 0.2  # between steps of a round: the writer and the loop belong to others
@@ -42,13 +42,13 @@ class Configuration(Protocol):
 async def run(
     store: Store, writer: Writer, configuration: Callable[[], Configuration], now_ms: Callable[[], int]
 ) -> None:
-    """Rounds without end. Raises StoreError where a commit fails."""
+    """Rounds without end. Raises StoreBroken where a commit fails."""
     began_s = trio.current_time()
     while True:
         ran_s = trio.current_time() - began_s
         began_s = trio.current_time()
         clock_ms = advance(read_clock(store), now_ms(), ran_s)
-        await writer.submit(partial(_put_number, CLOCK_KEY, clock_ms)).wait()
+        await commit(writer, partial(_put_number, CLOCK_KEY, clock_ms))
         await purge_round(store, writer, configuration())
         await trio.sleep(ROUND_S)
 
@@ -70,7 +70,7 @@ async def purge_round(store: Store, writer: Writer, configuration: Configuration
     for plan, apply in steps(store, kept_ms, clock_ms - MARGIN_MS):
         if plan.doomed:
             gone += len(plan.doomed)
-            await writer.submit(apply).wait()
+            await commit(writer, apply)
         await trio.sleep(FULL_STEP_S if len(plan.doomed) >= purge.EVENTS_A_COMMIT else STEP_S)
     return gone
 
