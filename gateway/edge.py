@@ -48,7 +48,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     """Who sent a request. `bucket` is what its rate is counted by; empty: it is not."""
 
     site: Site
-    address: str
+    address: str = ""  # of a browser
     bucket: str = ""
 
 

@@ -30,7 +30,7 @@ class PageForm(Struct, frozen=True, kw_only=True):
     path: Text | None = None
 
 
-class UserForm(Struct, frozen=True, kw_only=True):
+class UserForm(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Plaintext or arrived hashes, click ids and cookies as the sender has them."""
 
     email: Text | None = None

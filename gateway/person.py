@@ -8,6 +8,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from actors import identity
 from actors.carddata import CardScan
 from actors.clickids import clean_click_id, is_exchange_id
@@ -15,7 +17,6 @@ from actors.event import Plaintext, UserData
 from gateway.form import UserForm, text_of
 from gateway.intake import Intake
 
-_FIELDS = UserForm.__struct_fields__
 _CLICK_FIELDS = (
     "fbp",
     "fbc",
@@ -43,7 +44,7 @@ _CLICK_FIELDS = (
 
 def user_data_of(form: UserForm, intake: Intake, event_id: str, scan: CardScan, marks: list[str]) -> UserData:
     """What is kept of the identifiers; adds a mark for each that was given and cannot be used."""
-    values = {field: value for field in _FIELDS if (value := getattr(form, field)) is not None}
+    values: dict[str, Any] = msgspec.to_builtins(form)  # those that were given
     given = {field: text for field, value in values.items() if (text := text_of(value)) is not None}
     country = _phone_country(given.get("country"), intake)
     kept: dict[str, Any] = {}

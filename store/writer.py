@@ -27,6 +27,8 @@ from store.records import BOOKS, BooksRow
 QUEUE_LIMIT = 20_000  # jobs waiting at most; past it the caller is told that there is no room
 ROOM_EVERY_S = 0.05
 FULL_AGAIN_S = 1.0
+BUSY_FROM = 8  # writes in a group from which the next group is given a little time to gather:
+GATHER_S = 0.002  # a commit costs its pages and its sync, whether for 8 writes or for 80
 
 # Errors of a put that leave the environment sound once the transaction is aborted (py-lmdb's own classes).
 HARMLESS = (lmdb.MapFullError, lmdb.BadValsizeError, lmdb.KeyExistsError, lmdb.ReadersFullError)
@@ -223,6 +225,7 @@ class ThreadWriter:
         self._observer = observer
         self._waiting: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._is_closed = False
+        self._is_busy = False
         self._broken: StoreBroken | None = None
         self._ended = trio.Event()
 
@@ -280,6 +283,8 @@ class ThreadWriter:
         """All that waits; None once the writer is closed and nothing is left."""
         first = self._waiting.get()
         group = [] if first is None else [first]
+        if self._is_busy:
+            time.sleep(GATHER_S)
         with contextlib.suppress(queue.Empty):
             while True:
                 ticket = self._waiting.get_nowait()
@@ -287,6 +292,7 @@ class ThreadWriter:
                     self._waiting.put(None)  # closed: said again once what came before is committed
                     break
                 group.append(ticket)
+        self._is_busy = len(group) >= BUSY_FROM
         return group or None
 
     def _settle(self, group: list[Ticket], duration_s: float) -> None:

@@ -15,7 +15,7 @@ from actors.event import Event
 from actors.snapshot import Site, key_digest
 from gateway.answers import JSON, error_answer
 from gateway.call import Answer, Call
-from gateway.edge import Caller, Edge, address_of, limited, plain_body, rejected, take, unavailable
+from gateway.edge import Caller, Edge, limited, plain_body, rejected, take, unavailable
 from gateway.incoming import Body, Intake, Invalid, parse_body, to_event
 
 SOURCE: Final = "server"
@@ -47,7 +47,7 @@ async def collect(edge: Edge, call: Call) -> Answer:
         rejected(edge, "", SOURCE, "unknown_key")
         message = "this write key is unknown" if key is not None else "give a write key: Authorization: Bearer <key>"
         return error_answer(401, "unknown_key", message, CHALLENGE)
-    caller = Caller(site=site, address=address_of(edge, call), bucket=_bucket(site, key))
+    caller = Caller(site=site, bucket=_bucket(site, key))
     refused = unavailable(edge)
     if refused is not None:
         rejected(edge, site.id, SOURCE, "no_room")
