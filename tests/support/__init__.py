@@ -1,0 +1,1 @@
+"""What tests of the store and the actors share: events, destinations that are easily told what to do, a small world."""

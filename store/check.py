@@ -1,0 +1,53 @@
+"""The consistency check: whether everything in the store agrees with everything else. Tests and `gateway check-store`
+run it, on a store at rest or on a live one.
+
+    check_log.py        cursors, messages and the indexes that lead to them
+    check_books.py      the books: balanced, and equal to a recount hour by hour
+    check_outbox.py     each delivery in exactly one place; depths
+    check_actors.py     alarms and the states they wake
+
+It reads in pages, each in a short transaction, in bounded memory. On a live store rows change between two pages, so
+what looks wrong is looked at again by itself, in one transaction or with proof that it stood still; what never stood
+still is counted as `moving`, not as a problem.
+"""
+
+from msgspec import Struct
+
+from store.check_actors import check_actors
+from store.check_books import check_books
+from store.check_log import check_events, check_indexes, check_log
+from store.check_outbox import check_outbox
+from store.env import NAMES, Store
+from store.findings import Findings
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """`problems`: sentences, empty where all agrees; at most `findings.PROBLEMS_KEPT`, and how many more there are.
+
+    `counted`: rows of each database, and what was compared. `moving`: how much could not be, since it kept changing.
+    """
+
+    problems: tuple[str, ...]
+    counted: dict[str, int]
+    moving: int
+
+
+def check(store: Store, shards: int) -> Report:
+    """Reads the whole store. Takes a minute for some million events; other work goes on meanwhile."""
+    findings = Findings()
+    check_log(store, shards, findings)
+    check_indexes(store, findings)
+    check_events(store, findings)
+    check_outbox(store, findings)
+    check_books(store, findings)
+    check_actors(store, findings)
+    return Report(
+        problems=findings.told(),
+        counted={**_rows(store), **findings.counted},
+        moving=findings.moving,
+    )
+
+
+def _rows(store: Store) -> dict[str, int]:
+    with store.read() as txn:
+        return {name: txn.stat(store.dbs[name])["entries"] for name in NAMES}
