@@ -133,6 +133,7 @@ class Dispatcher:
                     self._in_flight += 1
                     nursery.start_soon(self._send, lot, self.breaker.is_probing)
                     is_busy = True
+                    await trio.lowlevel.checkpoint()  # tasks begun together start in any order; requests keep theirs
                 if is_busy:
                     await trio.lowlevel.checkpoint()
                     continue
@@ -329,9 +330,11 @@ class Dispatcher:
         return verdict
 
     async def _commit(self, settled: Sequence[Settled]) -> None:
-        """Only when it is on disk is anything counted, or forgotten."""
+        """Only when it is on disk is anything counted, or forgotten. Shielded: whoever takes over this outbox must find
+        there what is settled."""
         self._hub.at_point("before_settle")
-        await commit(self._hub.writer, settlement(self.site, settled))
+        with trio.CancelScope(shield=True):
+            await commit(self._hub.writer, settlement(self.site, settled))
         self._hub.at_point("after_settle")
         gone = 0
         for one in settled:

@@ -48,10 +48,13 @@ class CoreSettings(Struct, frozen=True, kw_only=True):
 
 
 class _Running(Struct):
-    """A dispatcher and the scope that ends it."""
+    """A dispatcher and the scope that ends it. It begins when the one before it has ended: two at one outbox would
+    send and book the same deliveries."""
 
     dispatcher: Dispatcher
     scope: trio.CancelScope
+    ended: trio.Event
+    after: trio.Event | None = None
 
 
 class CoreService:
@@ -79,6 +82,7 @@ class CoreService:
         self._sealers = sealers
         self._settings = settings
         self._running: dict[bytes, _Running] = {}
+        self._retiring: dict[bytes, trio.Event] = {}  # of each destination the last to be retired, until it has ended
         self._nursery: trio.Nursery | None = None
         self._waiting = 0
         self.core = Core(
@@ -120,11 +124,13 @@ class CoreService:
             is_same = wanted.get((dispatcher.site, dispatcher.destination.id)) == dispatcher.destination
             if not is_same or dispatcher.pause_reason is not None:
                 del self._running[key]
+                self._retiring[key] = running.ended
                 self._start(self._retire, running)
         for (site_id, _), destination in wanted.items():
             dispatcher = self._dispatcher(site_id, destination)
             if dispatcher.key not in self._running:
-                running = _Running(dispatcher, trio.CancelScope())
+                after = self._retiring.get(dispatcher.key)
+                running = _Running(dispatcher, trio.CancelScope(), trio.Event(), after)
                 self._running[dispatcher.key] = running
                 self._start(self._dispatch, running)
 
@@ -163,9 +169,14 @@ class CoreService:
         return open_plaintext
 
     async def _dispatch(self, running: _Running) -> None:
+        if running.after is not None:
+            await running.after.wait()
         with running.scope:
             name = f"dispatcher {running.dispatcher.site}/{running.dispatcher.destination.id}"
             await keep_running(name, lambda: self._fresh(running), self._observer.dead_letter)
+        running.ended.set()
+        if self._retiring.get(running.dispatcher.key) is running.ended:
+            del self._retiring[running.dispatcher.key]
 
     async def _fresh(self, running: _Running) -> None:
         """Runs the dispatcher; one that crashed is replaced, since what it had in hand is still in the outbox."""

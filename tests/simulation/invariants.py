@@ -1,0 +1,231 @@
+"""What must be true of a store after every crash, and of the world at the end. Each rule yields what breaks it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+from actors.destinations.base import Destination
+from actors.pacing import FIRST_WAIT_S, JITTER, MOST_ATTEMPTS, MOST_MS
+from actors.snapshot import Snapshot
+from store import keys
+from store.books import imbalance
+from store.records import DeliveryRow
+from tests.simulation.ledger import Ledger, platform_key
+from tests.simulation.plan import Plan
+from tests.simulation.platforms import Station
+from tests.simulation.traffic import Sent
+
+REASONS: Final = frozenset({"not_encodable", "attempts_exhausted", "too_old", "platform_refused"})
+SLACK_MS: Final = 60_000  # an attempt is noted at its beginning, the schedule counts from its end
+HELD: Final = "purchase_placed"
+Name = tuple[str, str, str]
+
+
+def after_crash(ledger: Ledger, snapshot: Snapshot, acknowledged: set[Name]) -> Iterator[str]:
+    """The promises that hold at every instant."""
+    yield from _acknowledged_is_stored(ledger, acknowledged)
+    yield from _consumed_is_recorded(ledger)
+    yield from _each_delivery_is_in_one_place(ledger, snapshot)
+    yield from _books_balance(ledger)
+    yield from _counters_count_once(ledger)
+    if ledger.set_aside:
+        yield f"{ledger.set_aside} rows were set aside"
+
+
+def at_end(ledger: Ledger, snapshot: Snapshot, plan: Plan) -> Iterator[str]:
+    """When all platforms are well again and time has passed."""
+    waiting = [one for one in ledger.messages if not one.is_consumed]
+    if waiting:
+        yield f"{len(waiting)} messages were never processed"
+    if ledger.outbox:
+        yield f"{len(ledger.outbox)} deliveries never left the outbox"
+    held = [row for row in ledger.events.values() if row.status == "held"]
+    if held or ledger.orders_waiting:
+        yield f"{len(held)} orders are held for ever, {ledger.orders_waiting} alarms wait"
+    for row in ledger.deliveries.values():
+        yield from _schedule_is_kept(row, has_jumps=bool(plan.jumps))
+        if row.status == "dropped" and row.reason not in _allowed_reasons(plan):
+            yield f"a delivery to {row.destination} was dropped: {row.reason}: {row.words}"
+    if not plan.jumps:
+        yield from _an_order_counts_once(ledger)
+
+
+def _allowed_reasons(plan: Plan) -> frozenset[str]:
+    """Where no platform ever failed and no clock jumped, only what cannot be said to a platform may be dropped."""
+    return REASONS if plan.jumps or not plan.is_calm else frozenset({"not_encodable"})
+
+
+def _acknowledged_is_stored(ledger: Ledger, acknowledged: set[Name]) -> Iterator[str]:
+    logged = {(one.event.site, one.event.event_id, one.event.event_name) for one in ledger.messages}
+    for name in sorted(acknowledged - logged):
+        yield f"acknowledged and lost: {name}"
+
+
+def _consumed_is_recorded(ledger: Ledger) -> Iterator[str]:
+    known = {(row.site, row.event_id, row.event_name) for row in ledger.events.values()}
+    consumed = [one.event for one in ledger.messages if one.is_consumed]
+    for event in consumed:
+        if (event.site, event.event_id, event.event_name) not in known:
+            yield f"consumed without a record: {event.event_id} {event.event_name}"
+    for row in ledger.events.values():
+        into = ledger.events.get(row.merged_into) if row.merged_into is not None else None
+        if row.status in ("merged", "duplicate") and (into is None or into.status not in ("processed", "held")):
+            yield f"a {row.status} event points nowhere: {row.event_id}"
+
+
+def _each_delivery_is_in_one_place(ledger: Ledger, snapshot: Snapshot) -> Iterator[str]:
+    expected = {
+        (key, keys.destination(row.site, one))
+        for key, row in ledger.events.items()
+        if row.status == "processed"
+        for one in row.routed
+    }
+    for place in expected | ledger.outbox.keys() | ledger.deliveries.keys():
+        row = ledger.deliveries.get(place)
+        is_over = row is not None and row.status in ("delivered", "dropped")
+        if place not in expected:
+            yield f"a delivery of nothing routed: {place}"
+        if len(ledger.outbox.get(place, ())) != (0 if is_over else 1):
+            yield f"a delivery is {row.status if row else 'new'} and in {len(ledger.outbox.get(place, ()))} places"
+        if row is not None and row.status == "dropped" and not row.reason:
+            yield f"dropped without a reason: {place}"
+    for site, one in snapshot.destinations():
+        destination_key = keys.destination(site.id, one.id)
+        depth = sum(key == destination_key for _, key in ledger.outbox)
+        if ledger.depths.get(destination_key, 0) != depth:
+            yield f"{site.id}/{one.id} counts {ledger.depths.get(destination_key)} deliveries and holds {depth}"
+
+
+def _books_balance(ledger: Ledger) -> Iterator[str]:
+    """Row by row, and in all against what is really there."""
+    booked: Counter[tuple[str, str, str]] = Counter()
+    for row in ledger.books:
+        if imbalance(row.destination, row.counts):
+            yield f"the books of {row.site}/{row.destination} do not balance: {row.counts}"
+        for column, count in row.counts.items():
+            booked[row.site, row.destination, column] += count
+            if count < 0:
+                yield f"the books of {row.site}/{row.destination} are below zero: {row.counts}"
+    yield from _differences(booked, _counted(ledger))
+
+
+def _counted(ledger: Ledger) -> Counter[tuple[str, str, str]]:
+    counted: Counter[tuple[str, str, str]] = Counter()
+    for message in ledger.messages:
+        counted[message.event.site, "", "accepted"] += message.is_consumed
+    for key, row in ledger.events.items():
+        if row.status in ("processed", "held"):
+            counted[row.site, "", row.status] += 1
+        for one in row.routed:
+            delivery = ledger.deliveries.get((key, keys.destination(row.site, one)))
+            counted[row.site, one, _column(delivery)] += 1
+        for one, reason in row.not_routed.items():
+            counted[row.site, one, f"not_routed:{reason}"] += 1
+    return counted
+
+
+def _column(delivery: DeliveryRow | None) -> str:
+    if delivery is None:
+        return "queued"
+    return f"dropped:{delivery.reason}" if delivery.status == "dropped" else delivery.status
+
+
+def _differences(booked: Counter[tuple[str, str, str]], counted: Counter[tuple[str, str, str]]) -> Iterator[str]:
+    for place in sorted(booked.keys() | counted.keys()):
+        is_recounted = place[2] in ("accepted", "processed", "held") if not place[1] else place[2] != "processed"
+        if is_recounted and booked[place] != counted[place]:
+            yield f"booked {booked[place]} and counted {counted[place]}: {place}"
+
+
+def _counters_count_once(ledger: Ledger) -> Iterator[str]:
+    consumed = Counter(one.event.site for one in ledger.messages if one.is_consumed)
+    for site in consumed:
+        events, copies = ledger.tallies.get(site, (0, 0))
+        if events + copies != consumed[site]:
+            yield f"{site} counted {events} events and {copies} copies of {consumed[site]}"
+
+
+def _schedule_is_kept(row: DeliveryRow, *, has_jumps: bool) -> Iterator[str]:
+    counted = [attempt.at_ms for attempt in row.attempts if attempt.counts]
+    if row.tries > MOST_ATTEMPTS or len(counted) > MOST_ATTEMPTS:
+        yield f"{row.tries} attempts of a delivery to {row.destination}"
+    if has_jumps:
+        return
+    for number, (one, next_one) in enumerate(pairwise(counted)):
+        if next_one - one < FIRST_WAIT_S * 4**number * (1 - JITTER) * 1000 - 1:
+            yield f"attempts to {row.destination} only {next_one - one} ms apart"
+    if len(counted) > 1 and row.reason == "attempts_exhausted" and counted[-2] - counted[0] > MOST_MS + SLACK_MS:
+        yield f"attempts to {row.destination} over {counted[-1] - counted[0]} ms"
+
+
+def _an_order_counts_once(ledger: Ledger) -> Iterator[str]:
+    orders = Counter(
+        (row.site, ledger.bodies[key].custom_data.order_id)
+        for key, row in ledger.events.items()
+        if row.event_name == HELD and row.status in ("processed", "held") and ledger.bodies[key].custom_data.order_id
+    )
+    for order, count in orders.items():
+        if count > 1:
+            yield f"an order counts {count} times: {order}"
+
+
+def of_platform(
+    station: Station, ledger: Ledger, snapshot: Snapshot, sent: Mapping[Name, Sent], plan: Plan
+) -> Iterator[str]:
+    """What one platform saw: all that is called delivered, a repeat only with a cause, nothing that was denied."""
+    destination = snapshot.destination(station.site, station.destination)
+    assert destination is not None
+    place = f"{station.site}/{station.destination}"
+    taken = Counter(one.key for one in station.taken)
+    unheard = Counter(one.key for one in station.taken if not one.is_heard or one.is_lost)
+    ours = _keys_of_processed(ledger, destination, station.site)
+    for key, count in taken.items():
+        if count > max(1, ours[key]) + unheard[key]:
+            yield f"{place} got {key} {count} times, {unheard[key]} of them unheard of"
+    for event_key, row in ledger.events.items():
+        if row.site != station.site:
+            continue
+        event = ledger.bodies[event_key]
+        key = platform_key(destination, event_key, event)
+        fact = sent.get((row.site, row.event_id, row.event_name))
+        if fact is not None and fact.is_denied and key in station.seen:
+            yield f"{place} was asked to take {key}, which was denied"
+        delivery = ledger.deliveries.get((event_key, keys.destination(row.site, destination.id)))
+        if delivery is not None and delivery.status == "delivered" and not taken[key]:
+            yield f"{place} never took {key}, which is called delivered"
+    yield from (f"{place} took {key}, which nobody sent" for key in taken.keys() - ours.keys())
+    if station.platform != "google_ads" and not plan.jumps:
+        yield from (f"{place} refused: {words}" for words in station.refused[:3])
+    if not plan.goes_back and station.platform != "google_ads":
+        yield from _first_attempts_in_order(station, ledger, snapshot)
+
+
+def _keys_of_processed(ledger: Ledger, destination: Destination, site: str) -> Counter[str]:
+    """How many events have each key: several where a shop uses an id again after its window."""
+    return Counter(
+        platform_key(destination, event_key, ledger.bodies[event_key])
+        for event_key, row in ledger.events.items()
+        if row.site == site and row.status == "processed"
+    )
+
+
+def _first_attempts_in_order(station: Station, ledger: Ledger, snapshot: Snapshot) -> Iterator[str]:
+    destination = snapshot.destination(station.site, station.destination)
+    assert destination is not None
+    by_visitor: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
+    for event_key, row in ledger.events.items():
+        is_plain = row.site == station.site and row.status == "processed" and row.event_name != HELD
+        if is_plain and row.visitor_id is not None:
+            key = platform_key(destination, event_key, ledger.bodies[event_key])
+            line = row.source if station.platform == "ga4" else ""  # what may share a request has a line of its own
+            by_visitor.setdefault((row.visitor_id, line), []).append((row.shard, row.sequence, key))
+    for rows in by_visitor.values():
+        first = [station.seen[key] for _, _, key in sorted(rows) if key in station.seen]
+        if first != sorted(first):
+            yield f"{station.site}/{station.destination} was first asked out of order: {sorted(rows)} {first}"
+
+
+def lines(problems: Sequence[str], most: int = 20) -> str:
+    more = [f"… and {len(problems) - most} more"] if len(problems) > most else []
+    return "\n".join([*problems[:most], *more])

@@ -1,0 +1,134 @@
+"""All that a store holds, read at once, so that rules can be asked of it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from actors.destinations.base import Destination
+from actors.destinations.ga4_names import NAMES as GA4_NAMES
+from actors.destinations.google_ads import GoogleAds
+from actors.destinations.google_shared import order_key
+from actors.event import Event
+from actors.order import Order
+from actors.site import Site, SiteState
+from actors.snapshot import Snapshot
+from actors.work import delivery_id, event_to_send
+from store import keys
+from store.env import Store
+from store.outbox import read_event
+from store.records import (
+    BOOKS,
+    DELIVERY,
+    EVENT,
+    LOG,
+    OUTBOX,
+    STATE,
+    BooksRow,
+    DeliveryRow,
+    EventRow,
+)
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """One row of the log."""
+
+    shard: int
+    sequence: int
+    event: Event
+    is_consumed: bool
+
+
+class Ledger(Struct, frozen=True, kw_only=True):
+    messages: list[Message]
+    events: dict[bytes, EventRow]
+    bodies: dict[bytes, Event]  # as destinations get them
+    deliveries: dict[tuple[bytes, bytes], DeliveryRow]  # event, destination
+    outbox: dict[tuple[bytes, bytes], list[bytes]]  # event, destination -> keys of rows
+    depths: dict[bytes, int]
+    books: list[BooksRow]
+    tallies: dict[str, tuple[int, int]]  # site -> events, copies
+    orders_waiting: int
+    set_aside: int  # dead letters and rows that could not be read
+
+
+def read(store: Store, shards: int) -> Ledger:
+    with store.read() as txn:
+        tables = {name: list(_rows(txn, store, name)) for name in store.dbs}
+    cursors = {int.from_bytes(key, "big"): keys.read_u64(value) for key, value in tables["cursor"]}
+    events = {key: EVENT.decode(raw) for key, raw in tables["event"]}
+    outbox: dict[tuple[bytes, bytes], list[bytes]] = {}
+    for key, raw in tables["outbox"]:
+        outbox.setdefault((OUTBOX.decode(raw).event_key, key[:8]), []).append(key)
+    split = keys.EVENT_KEY_BYTES
+    return Ledger(
+        messages=[_message(key, raw, cursors) for key, raw in tables["log"]],
+        events=events,
+        bodies=_bodies(store, events),
+        deliveries={(key[:split], key[split:]): DELIVERY.decode(raw) for key, raw in tables["delivery"]},
+        outbox=outbox,
+        depths={key: keys.read_u64(value) for key, value in tables["depth"]},
+        books=[BOOKS.decode(raw) for _, raw in tables["books"]],
+        tallies=dict(_tallies(tables["state"])),
+        orders_waiting=sum(keys.read_alarm(key)[1][0] == Order.number for key, _ in tables["alarm"]),
+        set_aside=len(tables["dead"]) + len(tables["quarantine"]),
+    )
+
+
+def platform_key(destination: Destination, event_key: bytes, event: Event) -> str:
+    """By what the platform knows a repeat of this event, worked out apart from the adapters' requests."""
+    match destination.platform:
+        case "meta":
+            return f"{destination.platform_name(event.event_name)}/{event.event_id}"
+        case "ga4":
+            name = GA4_NAMES.get(event.event_name) or event.event_name
+            return f"{name}|{event.custom_data.properties.get('mark')}"
+        case "google_ads":
+            assert isinstance(destination, GoogleAds)
+            return f"order|{destination.conversion_actions.get(event.event_name)}|{order_key(event)}"
+    return f"msg_{delivery_id(event_key, keys.destination(event.site, destination.id))}"
+
+
+def delivered_keys(ledger: Ledger, snapshot: Snapshot) -> dict[tuple[str, str], set[str]]:
+    """Per site and destination the platform keys of what is settled as delivered."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for (event_key, _), row in ledger.deliveries.items():
+        event = ledger.bodies[event_key]
+        destination = snapshot.destination(event.site, row.destination)
+        assert destination is not None
+        if row.status == "delivered":
+            key = platform_key(destination, event_key, event)
+            found.setdefault((event.site, row.destination), set()).add(key)
+    return found
+
+
+def _rows(txn: Any, store: Store, name: str) -> Iterator[tuple[bytes, bytes]]:
+    with txn.cursor(db=store.dbs[name]) as cursor:
+        for key, value in cursor:
+            yield bytes(key), bytes(value)
+
+
+def _message(key: bytes, raw: bytes, cursors: dict[int, int]) -> Message:
+    shard, sequence = keys.read_log(key)
+    event = msgspec.msgpack.decode(LOG.decode(raw).body, type=Event)
+    return Message(shard=shard, sequence=sequence, event=event, is_consumed=sequence <= cursors.get(shard, 0))
+
+
+def _bodies(store: Store, events: dict[bytes, EventRow]) -> dict[bytes, Event]:
+    bodies: dict[bytes, Event] = {}
+    with store.read() as txn:
+        for key in events:
+            row, body = read_event(txn, store, key)
+            event = event_to_send(row, body) if row is not None and body is not None else None
+            assert event is not None, "an event's row without its body"
+            bodies[key] = event
+    return bodies
+
+
+def _tallies(rows: list[tuple[bytes, bytes]]) -> Iterator[tuple[str, tuple[int, int]]]:
+    for key, raw in rows:
+        if key[0] == Site.number:
+            row = STATE.decode(raw)
+            tallies = msgspec.msgpack.decode(row.data, type=SiteState).by_source.values()
+            yield row.actor_key, (sum(one.events for one in tallies), sum(one.copies for one in tallies))

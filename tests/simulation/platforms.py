@@ -1,0 +1,201 @@
+"""The platforms of the simulated world: strict, moody, and with a memory of what they took and who heard of it.
+
+A request is judged by the same strict platforms that the benches use. Around them a *mood* makes requests fail: refused
+before the platform saw them, or taken and the answer lost on its way back.
+"""
+
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl, urlsplit
+
+import trio
+from msgspec import Struct
+
+from actors.destinations.base import Request, Response
+from actors.dialing import Failure
+from bench.simulator import Ga4Sim, GoogleAdsSim, MetaSim, Platform, WebhookSim
+from bench.simulator.base import Accepted, SimRequest, SimResponse
+
+Misfortune = Literal["status", "reset", "timeout", "lost", "lie", "limit", "token"]
+TIMEOUT_S: Final = 15.0
+# What a mood may do to a request, with how often each; the rest goes well.
+MOODS: Final[dict[str, dict[Misfortune, float]]] = {
+    "fair": {},
+    "down": {"status": 1.0},
+    "gone": {"reset": 0.7, "timeout": 0.3},
+    "flaky": {"status": 0.2, "reset": 0.1, "lost": 0.15, "lie": 0.15, "timeout": 0.05},
+    "deaf": {"lost": 0.8},
+    "busy": {"limit": 0.6},
+    "locked": {"token": 1.0},
+}
+LOCKS: Final = frozenset({"meta", "google_ads"})  # platforms whose refused credentials pause the destination
+
+
+class Taken(Struct, kw_only=True):
+    """One event that a platform took."""
+
+    key: str
+    life: int
+    is_heard: bool = False  # the gateway got the answer
+    is_lost: bool = False  # the machine died before it had the answer on disk
+
+
+class Station:
+    """One platform account of one destination."""
+
+    def __init__(
+        self, site: str, destination: str, platform: str, random: Random, now_ms: Callable[[], int], note: Any
+    ) -> None:
+        self.site = site
+        self.destination = destination
+        self.platform = platform
+        self.mood = "fair"
+        self.is_locked = trio.Event()
+        self.taken: list[Taken] = []
+        self.seen: dict[str, int] = {}  # key -> number of the first request that carried it
+        self.requests = 0
+        self._sim = _sim(platform)
+        self._random = random
+        self._now_ms = now_ms
+        self._note = note
+
+    @property
+    def refused(self) -> list[str]:
+        return self._sim.refused
+
+    async def weather(self, span_s: float) -> None:
+        """Moods that come and go, for ever."""
+        kinds = [mood for mood in MOODS if mood != "fair" and (mood != "locked" or self.platform in LOCKS)]
+        while True:
+            await trio.sleep(self._random.expovariate(4 / span_s))
+            self.mood = self._random.choice(kinds)
+            self._note("mood", self.site, self.destination, self.mood)
+            if isinstance(self._sim, GoogleAdsSim) and self._random.random() < 0.5:
+                self._sim.expire_tokens()
+            if self.mood == "locked":
+                self.is_locked.set()
+            await trio.sleep(self._random.expovariate(1 / min(span_s / 8, 7_200.0)))
+            self.heal()
+
+    def heal(self) -> None:
+        self.mood = "fair"
+        self.is_locked = trio.Event()
+
+    async def answer(self, request: Request, life: int) -> Response | Failure:
+        asked = _sim_request(request, self._now_ms())
+        keys = self._meet(asked)
+        lag_s = self._random.uniform(0.02, 0.8)
+        await trio.sleep(lag_s / 2)
+        misfortune = self._draw() if asked.path != "/token" else None
+        self._note("request", self.site, self.destination, misfortune, *keys)
+        if misfortune in ("status", "reset", "timeout", "limit", "token"):
+            return await self._refuse(misfortune)
+        taken, response = self._take(asked, life)
+        await trio.sleep(lag_s / 2 if misfortune != "lost" else TIMEOUT_S)
+        if misfortune == "lost":
+            return Failure(kind="timeout", message="no answer in time")
+        if misfortune == "lie":
+            return Response(status=502, body=b"<html>bad gateway</html>")
+        for one in taken:
+            one.is_heard = True
+        return _response(response)
+
+    def crashed(self, life: int, settled: Callable[[str], bool]) -> None:
+        """What this life heard of and did not get on disk is lost, as if it had never heard."""
+        for one in self.taken:
+            if one.life == life and one.is_heard and not settled(one.key):
+                one.is_lost = True
+
+    def _meet(self, asked: SimRequest) -> list[str]:
+        """The keys of a request's events, and which request brought each first."""
+        self.requests += 1
+        keys = _keys_in(self.platform, asked) if asked.path != "/token" else []
+        for key in keys:
+            self.seen.setdefault(key, self.requests)
+        return keys
+
+    def _draw(self) -> Misfortune | None:
+        luck = self._random.random()
+        for misfortune, share in MOODS[self.mood].items():
+            luck -= share
+            if luck < 0:
+                return misfortune
+        return None
+
+    async def _refuse(self, misfortune: Misfortune) -> Response | Failure:
+        match misfortune:
+            case "reset":
+                return Failure(kind="reset", message="closed before the answer")
+            case "timeout":
+                await trio.sleep(TIMEOUT_S)
+                return Failure(kind="timeout", message="no answer in time")
+            case "limit":
+                return _response(self._sim.rate_limited(self._random.choice((None, 5.0, 60.0, 900.0))))
+            case "token":
+                return _response(self._sim.bad_token())
+        return Response(status=self._random.choice((500, 503)), body=b"")
+
+    def _take(self, asked: SimRequest, life: int) -> tuple[list[Taken], SimResponse]:
+        before = len(self._sim.accepted)
+        response = self._sim.answer(asked)
+        new = [Taken(key=_key(self.platform, one), life=life) for one in self._sim.accepted[before:]]
+        self.taken += new
+        return new, response
+
+
+class StationSender:
+    """What a dispatcher sends through, in one life of the machine."""
+
+    def __init__(self, station: Station, life: int) -> None:
+        self._station = station
+        self._life = life
+
+    async def send(self, request: Request) -> Response | Failure:
+        return await self._station.answer(request, self._life)
+
+
+def _sim(platform: str) -> Platform:
+    match platform:
+        case "meta":
+            return MetaSim()
+        case "ga4":
+            return Ga4Sim()
+        case "google_ads":
+            return GoogleAdsSim()
+    return WebhookSim()
+
+
+def _keys_in(platform: str, asked: SimRequest) -> list[str]:
+    """What a platform in a good mood would take of it."""
+    sim = _sim(platform)
+    sim.answer(asked)
+    return [_key(platform, one) for one in sim.accepted]
+
+
+def _key(platform: str, one: Accepted) -> str:
+    """By what a repeat is known. GA4 has nothing but for purchases: there the event's own mark tells."""
+    if platform != "ga4":
+        return one.key
+    [event] = one.event["events"]
+    return f"{event['name']}|{event['params'].get('mark')}"
+
+
+def _sim_request(request: Request, at_ms: int) -> SimRequest:
+    parts = urlsplit(request.url)
+    return SimRequest(
+        method=request.method,
+        path=parts.path,
+        query=dict(parse_qsl(parts.query)),
+        headers=dict(request.headers),
+        body=request.body,
+        at_ms=at_ms,
+    )
+
+
+def _response(answer: SimResponse) -> Response:
+    return Response(status=answer.status, headers=dict(answer.headers), body=answer.body)
+
+
+def stations_by_name(stations: Iterable[Station]) -> dict[tuple[str, str], Station]:
+    return {(station.site, station.destination): station for station in stations}

@@ -1,0 +1,266 @@
+"""The simulated world: one wall clock, one machine that lives, dies and lives again, platforms and traffic; one seed.
+
+`simulate(seed, folder)` runs it on virtual time and tells what broke, with the trace of all that happened.
+"""
+
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import trio
+import trio.testing
+from msgspec import Struct
+from trio._core import _run as scheduler  # the order of tasks is Trio's own draw: it has to come from the seed
+
+from actors.destinations.base import Destination
+from actors.observer import Observer
+from actors.sender import Sender
+from gateway.call import Answer, Call
+from store.env import Store
+from tests.simulation import invariants, ledger, shops
+from tests.simulation.machine import SHARDS, Life
+from tests.simulation.plan import DAY_S, HOUR_S, Crash, Plan, plan_of, stream
+from tests.simulation.platforms import Station, StationSender
+from tests.simulation.traffic import Traffic
+
+BEGIN_MS: Final = 1_795_166_130_000  # 2026-11-20
+BUDGET: Final = 1 << 30
+LOOK_S: Final = 1_800.0
+PATIENCE_S: Final = 60 * HOUR_S  # a day of retries, and a clock that went back a day
+SHM: Final = Path("/dev/shm")
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    seed: int
+    problems: list[str]
+    trace: list[str]
+    events: int
+    days: float
+    lives: int
+
+    @property
+    def digest(self) -> str:
+        return blake2b("\n".join(self.trace).encode(), digest_size=16).hexdigest()
+
+
+class World:
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan = plan
+        self.trace: list[str] = []
+        self.problems: list[str] = []
+        self._folder = folder
+        self._shift_ms = 0
+        self._tokens: dict[tuple[str, str], int] = {}
+        self._snapshot = shops.snapshot(1, plan.hold_ms, self._tokens)
+        self._ids = stream(plan.seed, "ids")
+        self._operator = stream(plan.seed, "operator")
+        self._life: Life | None = None
+        self._lives = 0
+        self._crashes: list[Crash] = list(plan.crashes)
+        self._is_ending = False
+        self._ended = trio.Event()
+        self.traffic = Traffic(plan, stream(plan.seed, "traffic"), self.now_ms, self.post)
+        self._stations = {
+            place: Station(*place, shops.PLATFORM_OF[place[1]], stream(plan.seed, "/".join(place)), self.now_ms,
+                           self.note)
+            for place in shops.PLATFORMS
+        }  # fmt: skip
+
+    def now_ms(self) -> int:
+        return BEGIN_MS + self._shift_ms + int(trio.current_time() * 1000)
+
+    def note(self, *words: Any) -> None:
+        self.trace.append(f"{trio.current_time():.6f} {self._lives} " + " ".join(map(str, words)))
+
+    async def run(self) -> Outcome:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._live)
+            nursery.start_soon(self._set_clock)
+            weather = trio.CancelScope()
+            nursery.start_soon(self._weather, weather)
+            await self.traffic.play()
+            weather.cancel()
+            await self._settle_down()
+            nursery.cancel_scope.cancel()
+        self.problems += self.traffic.unforeseen
+        return Outcome(
+            seed=self.plan.seed, problems=self.problems, trace=self.trace, events=len(self.traffic.sent),
+            days=trio.current_time() / DAY_S, lives=self._lives,
+        )  # fmt: skip
+
+    async def post(self, call: Call) -> Answer | None:
+        """A client's request; None where nobody answers."""
+        life = self._life
+        answer = await life.post(call) if life is not None else None
+        if answer is None:
+            await trio.sleep(0.01)
+        self.note("answer", call.path, answer.status if answer is not None else None)
+        return answer
+
+    # --- the machine ---
+
+    async def _live(self) -> None:
+        while not self._is_ending:
+            crash = self._crashes.pop(0) if self._crashes else None
+            self._lives += 1
+            store = Store(self._folder / "store", budget_bytes=BUDGET)
+            try:
+                store.fix_shards(SHARDS)
+                life = self._new_life(store, crash)
+                self.note("start")
+                await life.run(partial(self._come_up, life))
+                self._life = None
+                self._examine(store, life)
+            finally:
+                store.close()
+            if crash is not None:
+                await trio.sleep(crash.down_s)
+
+    def _come_up(self, life: Life) -> None:
+        self._life = life
+
+    def _new_life(self, store: Store, crash: Crash | None) -> Life:
+        number = self._lives
+
+        def make_sender(destination: Destination) -> Sender:
+            site = next(site.id for site in self._snapshot.sites.values() if destination in site.destinations)
+            return StationSender(self._stations[site, destination.id], number)
+
+        return Life(
+            number, store, self._snapshot, crash, random=stream(self.plan.seed, f"life {number}"), now_ms=self.now_ms,
+            make_id=lambda: f"{self._ids.getrandbits(128):032x}", make_sender=make_sender,
+            observer=Watcher(self.problems), rescan_s=self.plan.rescan_s, note=self.note,
+        )  # fmt: skip
+
+    def _examine(self, store: Store, life: Life) -> None:
+        """What holds at every instant, held at this one."""
+        found = ledger.read(store, SHARDS)
+        settled = ledger.delivered_keys(found, self._snapshot)
+        for place, station in self._stations.items():
+            station.crashed(life.number, settled.get(place, set()).__contains__)
+        self.note("examine", len(found.messages), len(found.events), len(found.outbox), life.writer.commits)
+        self.problems += invariants.after_crash(found, self._snapshot, self.traffic.acknowledged)
+
+    # --- what happens around it ---
+
+    async def _set_clock(self) -> None:
+        for jump in self.plan.jumps:
+            await trio.sleep_until(jump.at_s)
+            self._shift_ms += jump.shift_ms
+            self.note("clock", jump.shift_ms)
+
+    async def _weather(self, scope: trio.CancelScope) -> None:
+        if self.plan.is_calm:
+            return
+        with scope:
+            async with trio.open_nursery() as nursery:
+                for place, station in self._stations.items():
+                    nursery.start_soon(station.weather, self.plan.span_s)
+                    nursery.start_soon(self._look_after, place, station)
+
+    async def _look_after(self, place: tuple[str, str], station: Station) -> None:
+        """The operator replaces credentials that are refused, sooner or later."""
+        while True:
+            await station.is_locked.wait()
+            await trio.sleep(self._operator.uniform(1, self.plan.span_s / 6))
+            station.heal()
+            self._replace_token(place)
+
+    def _replace_token(self, place: tuple[str, str]) -> None:
+        self._tokens[place] = self._tokens.get(place, 0) + 1
+        self._snapshot = shops.snapshot(self._snapshot.version + 1, self.plan.hold_ms, self._tokens)
+        self.note("publish", *place)
+        if self._life is not None and not self._life.is_over:
+            self._life.publish(self._snapshot)
+
+    # --- the end ---
+
+    async def _settle_down(self) -> None:
+        """Everything is well again; then all that waits must go out."""
+        self.note("calm")
+        self._crashes.clear()
+        for place, station in self._stations.items():
+            station.heal()
+            self._replace_token(place)
+        if self._life is not None:
+            self._life.spare()
+        ends_s = max([trio.current_time(), *(jump.at_s for jump in self.plan.jumps)]) + PATIENCE_S
+        while trio.current_time() < ends_s:
+            await trio.sleep(LOOK_S)
+            life = self._life
+            if life is not None and not any(life.service.core.depths.values()) and not self._has_jumps_left():
+                break
+        self._is_ending = True
+        self._check_end()
+
+    def _has_jumps_left(self) -> bool:
+        return any(jump.at_s > trio.current_time() for jump in self.plan.jumps)
+
+    def _check_end(self) -> None:
+        life = self._life
+        if life is None:
+            self.problems.append("the machine does not come up any more")
+            return
+        found = ledger.read(life.edge.store, SHARDS)
+        self.note("end", len(found.messages), len(found.events), len(found.deliveries), digest(life.edge.store))
+        self.problems += invariants.after_crash(found, self._snapshot, self.traffic.acknowledged)
+        self.problems += invariants.at_end(found, self._snapshot, self.plan)
+        for station in self._stations.values():
+            self.problems += invariants.of_platform(station, found, self._snapshot, self.traffic.sent, self.plan)
+
+
+class Watcher(Observer):
+    """Nothing in a simulation may crash a task or damage a row."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self._problems = problems
+
+    def dead_letter(self, kind: str) -> None:
+        self._problems.append(f"a turn or a task failed: {kind}")
+
+    def unreadable_row(self, database: str) -> None:
+        self._problems.append(f"an unreadable row in {database}")
+
+
+def digest(store: Store) -> str:
+    """Of every row of the store."""
+    hashed = blake2b(digest_size=8)
+    with store.read() as txn:
+        for name in sorted(store.dbs):
+            with txn.cursor(db=store.dbs[name]) as cursor:
+                for key, value in cursor:
+                    hashed.update(bytes(key) + bytes(value))
+    return hashed.hexdigest()
+
+
+def simulate(seed: int) -> Outcome:
+    """One seed from its beginning to its end, in a folder of its own that is gone afterwards."""
+    with (
+        tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as folder,
+        _seeded_scheduler(seed),
+        structlog.testing.capture_logs() as logs,
+    ):
+        world = World(plan_of(seed), Path(folder))
+        outcome = trio.run(world.run, clock=trio.testing.MockClock(autojump_threshold=0))
+    outcome.problems.extend(str(line) for line in logs if line.get("action") in ("task_crashed", "adapter_failed"))
+    outcome.problems.extend(str(line) for line in logs if line.get("event") in ("task_crashed", "adapter_failed"))
+    return outcome
+
+
+@contextmanager
+def _seeded_scheduler(seed: int) -> Iterator[None]:
+    """Tasks that are ready together run in an order drawn from the seed (as Trio's plug-in for Hypothesis has it)."""
+    kept_state, kept = scheduler._r.getstate(), scheduler._ALLOW_DETERMINISTIC_SCHEDULING
+    vars(scheduler)["_ALLOW_DETERMINISTIC_SCHEDULING"] = True
+    scheduler._r.seed(random.Random(seed).getrandbits(64))
+    try:
+        yield
+    finally:
+        vars(scheduler)["_ALLOW_DETERMINISTIC_SCHEDULING"] = kept
+        scheduler._r.setstate(kept_state)
