@@ -47,7 +47,7 @@ from gateway.metrics import PrometheusObserver
 from gateway.metrics_server import serve_metrics
 from gateway.sealing import Sealer, load_secret_key
 from gateway.settings import ServerSettings
-from gateway.upkeep import publish_version, upkeep
+from gateway.upkeep import publish_version, upkeep, watch_room
 from store.env import Store
 from store.writer import ThreadWriter
 
@@ -135,6 +135,7 @@ class Worker:
             self._edge = self._make_edge(store, writer, snapshot, sealers)
             self._listener = await nursery.start(self._serve_doors, server)
         nursery.start_soon(watch_lag, self._observer.loop_lag)
+        nursery.start_soon(keep_running, "room", partial(watch_room, writer, self._observer), _count_nothing)
         await self._start_metrics(nursery, server)
 
     def _make_core(

@@ -1,5 +1,5 @@
-"""What a core does beside its turns: retention, the books' difference, stale readers, the version of its
-configuration."""
+"""What a process does beside its work: retention, the books' difference, stale readers, room on disk, the version of
+its configuration."""
 
 import hashlib
 
@@ -13,10 +13,11 @@ from gateway.config import Config
 from gateway.core_service import CoreService
 from store import books, retention, versions
 from store.env import Store
-from store.writer import Writer
+from store.writer import ThreadWriter, Writer
 
 BOOKS_S = 30.0
 READERS_S = 3_600.0
+ROOM_S = 1.0
 
 
 async def upkeep(store: Store, writer: Writer, core: CoreService, observer: Observer) -> None:
@@ -24,6 +25,15 @@ async def upkeep(store: Store, writer: Writer, core: CoreService, observer: Obse
         nursery.start_soon(retention.run, store, writer, lambda: core.core.snapshot, wall_ms)
         nursery.start_soon(_watch_books, store, observer)
         nursery.start_soon(_free_readers, store)
+
+
+async def watch_room(writer: ThreadWriter, observer: Observer) -> None:
+    """A disk that was full is looked at again: with nothing taken nothing is committed, and no commit would tell."""
+    while True:
+        if not writer.has_room:
+            writer.look_for_room()
+        observer.room(writer.has_room)
+        await trio.sleep(ROOM_S)
 
 
 async def publish_version(store: Store, writer: Writer, config: Config) -> int:

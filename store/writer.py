@@ -237,6 +237,10 @@ class ThreadWriter:
     def usage(self) -> Usage:
         return self._transactions.usage
 
+    def look_for_room(self) -> None:
+        """Looks again at once: while nothing is committed, space may come from elsewhere."""
+        self._transactions.look_for_room()
+
     def submit(self, apply: Apply) -> Ticket:
         if self._broken is not None or self._is_closed:
             raise self._broken or StoreBroken("the writer is closed")

@@ -1,0 +1,127 @@
+"""The disk fills up under load, is full to the last byte for a while, and has room again (RELIABILITY F5).
+
+The store is on a tmpfs of 16 MB of its own, in a mount namespace that needs no privileges; a ballast file takes space
+and gives it back. Bars: 503 while the disk still has room; no process ends; deliveries go on; events are taken again
+within 2 s of the space's return; nothing acknowledged is lost; the metric tells.
+"""
+
+import os
+import subprocess
+import time
+from functools import cache
+from pathlib import Path
+
+import trio
+
+from tests.torture_parts import compare
+from tests.torture_parts.harness import Gateway, Setup, Skip, folder, free_port, platforms, running
+from tests.torture_parts.load import Load, loading
+
+DISK_BYTES = 16 << 20
+BALLAST_BYTES = 8 << 20
+RETURN_S = 2.0
+MOUNT = 'mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec "$@"'
+
+
+async def run(full: bool) -> dict[str, object]:
+    """In full, the disk fills up and has room again ten times over."""
+    _need_namespace()
+    rounds = 10 if full else 1
+    missed: list[str] = []
+    free_bytes: list[int] = []
+    again_s: list[float] = []
+    async with platforms() as held:
+        with folder() as directory:
+            mount = directory / "disk"
+            mount.mkdir()
+            prefix = ("unshare", "-Urm", "sh", "-c", MOUNT, "sh", str(DISK_BYTES), str(mount))
+            setup = Setup(
+                directory=directory, platforms=held, port=free_port(), data_dir=mount / "data", prefix=prefix,
+                has_meta=False,
+            )  # fmt: skip
+            async with running(setup) as gateway:
+                seen = Path(f"/proc/{gateway.worker_pid}/root{mount}")
+                async with loading(setup.port, "full", 4, padding_bytes=2_000) as load:
+                    for _ in range(rounds):
+                        _fill(seen / "ballast", BALLAST_BYTES)
+                        free_bytes.append(await _wait_refused(load, seen))
+                        missed += await _while_short(gateway, load)
+                        _fill(seen / "rest", DISK_BYTES)
+                        missed += await _while_full(gateway, load, seen)
+                        again_s.append(await _give_back(load, seen))
+                await compare.wait_drained(load.acked, held, 60, has_meta=False)
+                missed += [f"workers ended with {gateway.codes()}"] if gateway.codes() else []
+                compared = await compare.compare(load.acked, held, seen / "data", has_meta=False)
+    missed += compared.missed()
+    missed += [f"taken again after {max(again_s):.1f} s"] if max(again_s) > RETURN_S else []
+    missed += ["503 only when the disk was full"] if min(free_bytes) == 0 else []
+    return {
+        "rounds": rounds,
+        "acknowledged": compared.acknowledged,
+        "lost": compared.lost,
+        "answers": dict(load.answers),
+        "free_at_first_503_bytes": min(free_bytes),
+        "taken_again_s": round(max(again_s), 2),
+        "missed": missed,
+    }
+
+
+async def _wait_refused(load: Load, disk: Path) -> int:
+    """The disk's free bytes at the first 503."""
+    seen = len(load.refused_at_s)
+    with trio.fail_after(60):
+        while len(load.refused_at_s) == seen:
+            await trio.sleep(0.005)
+    return _free(disk)
+
+
+async def _while_short(gateway: Gateway, load: Load) -> list[str]:
+    await trio.sleep(1.2)
+    metrics = await gateway.metrics()
+    return [] if metrics.get("gateway_room") == 0 else ["gateway_room does not say 0 while events get 503"]
+
+
+async def _while_full(gateway: Gateway, load: Load, disk: Path) -> list[str]:
+    """Not a byte is free: the gateway neither ends nor takes anything."""
+    await trio.sleep(0.2)
+    acked = len(load.acked)
+    await trio.sleep(0.5)
+    missed = [f"{_free(disk)} bytes are free although the ballast takes all"] if _free(disk) else []
+    return missed + ([f"{len(load.acked) - acked} events taken on a full disk"] if len(load.acked) > acked else [])
+
+
+async def _give_back(load: Load, disk: Path) -> float:
+    (disk / "rest").unlink()
+    (disk / "ballast").unlink()
+    return await load.wait_ack(time.time())
+
+
+def _fill(path: Path, most_bytes: int) -> None:
+    """A file of so many bytes, or of as many as there are."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while file.tell() < most_bytes:
+                file.write(bytes(4096))
+        except OSError:
+            return
+
+
+def _free(disk: Path) -> int:
+    return os.statvfs(disk).f_bavail * 4096
+
+
+def _need_namespace() -> None:
+    fault = _fault()
+    if fault:
+        raise Skip(fault)
+
+
+@cache
+def _fault() -> str:
+    try:
+        done = subprocess.run(
+            ["unshare", "-Urm", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return "unshare is not installed"
+    return "" if done.returncode == 0 else f"no mount namespace for users here: {done.stderr.strip()[-200:]}"
