@@ -1,7 +1,7 @@
 """What may go to a platform: page addresses and custom properties without personal data and foreign click ids.
 
-Both platforms' pages forbid personal data outside their own fields for it (contracts/meta.md, section 4;
-contracts/ga4.md, section 4), and contracts/click_ids.md, section 1, gives a platform only its own click id.
+The platforms forbid personal data outside their own fields for it (contracts/meta.md, section 4; contracts/ga4.md,
+section 4), and contracts/click_ids.md, section 1, gives a platform only its own click id.
 """
 
 import ipaddress
@@ -10,19 +10,28 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 from urllib.parse import unquote_plus
 
-Network = Literal["meta", "google"]
+Network = Literal[
+    "meta", "google", "tiktok", "pinterest", "snapchat", "linkedin", "reddit", "criteo", "klaviyo", "awin", "taboola"
+]
 
-# Query parameters that hold a click id, and whose it is (contracts/click_ids.md, section 2).
-_META = frozenset({"fbclid"})
-_GOOGLE = frozenset({"gclid", "gbraid", "wbraid", "dclid", "gad_source", "gad_campaignid", "srsltid", "_gl"})
+# Query parameters that hold a click id, in lower case, and whose it is (contracts/click_ids.md, section 2).
+_OWN: Mapping[Network, frozenset[str]] = {
+    "meta": frozenset({"fbclid"}),
+    "google": frozenset({"gclid", "gbraid", "wbraid", "dclid", "gad_source", "gad_campaignid", "srsltid", "_gl"}),
+    "tiktok": frozenset({"ttclid"}),
+    "pinterest": frozenset({"epik"}),
+    "snapchat": frozenset({"sccid"}),
+    "linkedin": frozenset({"li_fat_id"}),
+    "reddit": frozenset({"rdt_cid"}),
+    "criteo": frozenset(),  # its id comes from a cookie
+    "klaviyo": frozenset({"_kx"}),
+    "awin": frozenset({"awc"}),
+    "taboola": frozenset({"tblci"}),
+}
+_NOBODYS = frozenset({"msclkid", "twclid", "ajs_uid", "ajs_aid"})  # of networks without a destination here
+_CLICK_IDS = _NOBODYS.union(*_OWN.values())
+
 # fmt: off
-_OTHERS = frozenset({
-    "ttclid", "epik", "sccid", "li_fat_id", "rdt_cid", "awc", "tblci", "msclkid", "_kx", "twclid",
-    "ajs_uid", "ajs_aid",
-})
-_OWN: Mapping[Network, frozenset[str]] = {"meta": _META, "google": _GOOGLE}
-_CLICK_IDS = _META | _GOOGLE | _OTHERS
-
 # Names, without `_`, `-`, spaces and case, whose values are personal whatever they are.
 _PERSONAL = frozenset({
     "email", "emailaddress", "mail", "phone", "phonenumber", "tel", "telephone", "mobile", "mobilephone",
@@ -62,7 +71,7 @@ def leaving_properties(properties: Mapping[str, Any]) -> Iterator[tuple[str, Any
 
 
 def ip_address(value: str | None) -> str | None:
-    """The address, if it is one: Meta refuses a whole batch for a client address of another form."""
+    """The address, if it is one: some platforms refuse a whole batch for a client address of another form."""
     try:
         return value if value and "%" not in value and ipaddress.ip_address(value) else None
     except ValueError:

@@ -14,9 +14,11 @@ import msgspec
 from actors.destinations.base import WORDS_CHARS, Delivered, Payload, Verdict
 from actors.secret import Secret
 
-# Fields of the platforms' requests under which every string is a person's: Meta's and GA4's, then Google Ads'.
-_PERSONAL = frozenset({"user_data", "client_id", "user_id", "ip_override", "user_agent"}) | frozenset(
-    {"gclid", "gbraid", "wbraid", "adIdentifiers", "userData", "userIdentifiers", "eventDeviceInfo"}
+# Fields of the platforms' requests under which every string is a person's: Meta's, GA4's, Google Ads', TikTok's.
+_PERSONAL = (
+    frozenset({"user_data", "client_id", "user_id", "ip_override", "user_agent"})
+    | frozenset({"gclid", "gbraid", "wbraid", "adIdentifiers", "userData", "userIdentifiers", "eventDeviceInfo"})
+    | frozenset({"user"})
 )
 _SHORT_CHARS = 4  # shorter values ("us", "ny") are parts of ordinary words
 
