@@ -98,6 +98,8 @@ class Supervisor:
             code = await process.wait()
         finally:
             del self._running[process.pid]
+            if process.returncode is None:
+                process.kill()  # it did not stop in its time; what it acknowledged is on disk
         if self._stopping.is_set() and code != OK:
             self._exit_code = FAILED
         return code
