@@ -12,7 +12,8 @@ import structlog
 import trio
 
 from gateway import exit_codes
-from gateway.config import Config, load_config
+from gateway.commands import Commands
+from gateway.config import CONFIG_FILE, Config, config_file, load_config
 from gateway.errors import ConfigError
 from gateway.logs import configure_logs
 from gateway.sealing import BadSecretKey
@@ -20,7 +21,6 @@ from gateway.serve import Process, Worker
 from gateway.supervisor import Supervisor
 from store.errors import StoreBroken, StoreError, StoreFull
 
-CONFIG_FILE = "config.toml"
 EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in exit_codes.MEANINGS.items()) + "."
 ENDS: tuple[tuple[type[Exception], int], ...] = (
     (StoreBroken, exit_codes.BROKEN),
@@ -40,13 +40,6 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)  # fmt: skip
 
 
-def config_file(given: Path | None) -> Path | None:
-    """The file that is meant: the one given, else config.toml of the working directory if it is there."""
-    if given is not None:
-        return given
-    return Path(CONFIG_FILE) if Path(CONFIG_FILE).exists() else None
-
-
 def read_config(path: Path | None) -> Config:
     """The configuration, or the end of the command with every fault named."""
     try:
@@ -57,7 +50,7 @@ def read_config(path: Path | None) -> Config:
         sys.exit(exit_codes.USAGE)
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="events-gateway")
 def cli() -> None:
     """Takes every customer action once, keeps it safe, and delivers it to every platform that should have it."""

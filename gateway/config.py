@@ -1,6 +1,8 @@
 """Reads the configuration: config.toml, or the environment where no site is declared. Faults are told all at once.
 
+config_file     which file is meant
 load_config     file and environment -> Config, or ConfigError with every fault
+load_server     the process' settings alone
 snapshot_of     Config -> what the core and the edge look things up in
 """
 
@@ -19,11 +21,19 @@ from gateway.config_reader import Fault, Reader
 from gateway.errors import ConfigError
 from gateway.settings import Config, ServerSettings, SiteSettings
 
-__all__ = ["Config", "ServerSettings", "SiteSettings", "load_config", "snapshot_of"]
+__all__ = ["Config", "ServerSettings", "SiteSettings", "config_file", "load_config", "load_server", "snapshot_of"]
 
+CONFIG_FILE = "config.toml"
 FILE_BYTES = 4_000_000
 HOUR_MS = 3_600_000
 KEY_BURST = 4  # times the rate, where key_burst is not given
+
+
+def config_file(given: Path | None) -> Path | None:
+    """The file that is meant: the one given, else config.toml of the working directory if it is there."""
+    if given is not None:
+        return given
+    return Path(CONFIG_FILE) if Path(CONFIG_FILE).exists() else None
 
 
 def load_config(path: Path | None, env: Mapping[str, str]) -> Config:
@@ -40,6 +50,14 @@ def load_config(path: Path | None, env: Mapping[str, str]) -> Config:
     site, notes, more = _site_of_environment(env)
     _refuse(faults + more)
     return Config(server=server, sites=(site,) if site else (), notes=notes)
+
+
+def load_server(path: Path | None, env: Mapping[str, str]) -> ServerSettings:
+    """The process' settings alone, for commands that read the store: they run where no destination's secret is set."""
+    reader = Reader(env, Path() if path is None else path.parent)
+    server = _server({} if path is None else _decode(path), reader)
+    _refuse([f"{path}: {fault}" for fault in reader.faults])
+    return server
 
 
 def _decode(path: Path) -> dict[str, Any]:

@@ -1,0 +1,41 @@
+"""The commands for people, one module each; a command's module is imported when the command is.
+
+explain.py      one event's whole story          story.py tells it, story_page.py shows it
+deliveries.py   deliveries, newest first
+stream.py       events as they are committed     stream_lines.py makes their lines
+check_store.py  the consistency check
+demo.py         the main job in one command      demo_world.py, demo_traffic.py, demo_numbers.py, demo_view.py,
+                                                 demo_promises.py
+reading.py      what they share: the store opened for reading, sites, times; facts.py reads one event
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final
+
+import click
+
+ORDER: Final = ("run", "demo", "explain", "deliveries", "stream", "check-config", "check-store")
+MODULES: Final[Mapping[str, str]] = {
+    "demo": "gateway.commands.demo:demo",
+    "explain": "gateway.commands.explain:explain",
+    "deliveries": "gateway.commands.deliveries:deliveries",
+    "stream": "gateway.commands.stream:stream",
+    "check-store": "gateway.commands.check_store:check_store",
+}
+
+
+class Commands(click.Group):
+    """Its own commands and those of `MODULES`: what serves does not load what shows."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        names = {*super().list_commands(ctx), *MODULES}
+        return [*(name for name in ORDER if name in names), *sorted(names.difference(ORDER))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = MODULES.get(cmd_name)
+        if place is None:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = place.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command

@@ -1,0 +1,174 @@
+"""`gateway deliveries`: what is on its way to the destinations, and what became of it, the newest events first."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import msgspec
+from msgspec import Struct
+from rich.table import Table
+from rich.text import Text
+
+from gateway.commands.facts import EventFacts, newest_events
+from gateway.commands.reading import (
+    Moment,
+    chosen_sites,
+    console,
+    json_option,
+    open_store,
+    rfc3339,
+    shown_span,
+    since_ms,
+    site_option,
+    store_options,
+    visible,
+)
+from gateway.commands.story_page import STYLES
+from store.env import Store
+from store.records import DeliveryRow, DeliveryStatus
+
+STATUSES = [*get_args(DeliveryStatus), "not_routed"]
+WORDS_CHARS = 60
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One delivery. Times are RFC 3339."""
+
+    received_at: str
+    site: str
+    event_name: str
+    event_id: str
+    destination: str
+    status: str
+    attempts: int = 0  # that count
+    http_status: int | None = None  # of the last attempt
+    next_attempt_at: str | None = None
+    settled_at: str | None = None
+    latency_ms: int | None = None
+    reason: str = ""
+    words: str = ""
+
+
+@click.command()
+@click.option("--destination", help="Of this destination only.")
+@click.option("--status", type=click.Choice(STATUSES), help="In this status only.")
+@click.option(
+    "--since", type=Moment(), default="24h", show_default=True, help="Of events received since: 30m, 24h, 7d, RFC 3339."
+)
+@site_option
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
+@json_option
+@store_options
+def deliveries(
+    destination: str | None,
+    status: str | None,
+    since: int,
+    site: str | None,
+    limit: int,
+    as_json: bool,
+    config_path: Path | None,
+    data_dir: Path | None,
+) -> None:
+    """List deliveries, those of the newest events first.
+
+    queued: waits in the outbox; failed: waits for its next attempt; delivered and dropped are final; not_routed: kept
+    from the destination. Times are UTC. With --json one object a line.
+
+    \b
+    Examples:
+      gateway deliveries --status failed
+      gateway deliveries --destination meta-main --since 7d --limit 1000 --json
+    """
+    now_ms = time.time_ns() // 1_000_000
+    with open_store(config_path, data_dir) as store:
+        sites = chosen_sites(store, site)
+        wanted = (
+            line
+            for line in _lines(store, sites, since_ms(since, now_ms), now_ms)
+            if destination in (None, line.destination) and _is_wanted(line, status)
+        )
+        found = list(islice(wanted, limit))
+    if as_json:
+        for line in found:
+            click.echo(msgspec.json.encode(line))
+        return
+    out = console()
+    out.print(_table(found) if found else "no such deliveries")
+    if len(found) == limit:
+        out.print(f"the newest {limit}; --limit shows more", style="dim")
+
+
+def _is_wanted(line: Line, status: str | None) -> bool:
+    """What was kept from a destination is no delivery: it is shown to those who ask for it."""
+    return line.status == status if status is not None else line.status != "not_routed"
+
+
+def _lines(store: Store, sites: list[str], from_ms: int, now_ms: int) -> Iterator[Line]:
+    for facts in newest_events(store, sites, from_ms, now_ms, partial(click.echo, err=True)):
+        yield from (_line(facts, name, row) for name, row in facts.deliveries.items())
+        yield from (_not_routed(facts, name, reason) for name, reason in facts.row.not_routed.items())
+
+
+def _line(facts: EventFacts, destination: str, row: DeliveryRow | None) -> Line:
+    row = row or DeliveryRow(status="queued", destination=destination)
+    last = row.attempts[-1] if row.attempts else None
+    return Line(
+        **_event_of(facts),
+        destination=destination,
+        status=row.status,
+        attempts=row.tries,
+        http_status=last.status if last is not None else None,
+        next_attempt_at=rfc3339(row.next_at_ms) if row.next_at_ms is not None else None,
+        settled_at=rfc3339(row.settled_at_ms) if row.settled_at_ms is not None else None,
+        latency_ms=row.latency_ms,
+        reason=row.reason,
+        words=row.words,
+    )
+
+
+def _not_routed(facts: EventFacts, destination: str, reason: str) -> Line:
+    return Line(**_event_of(facts), destination=destination, status="not_routed", reason=reason)
+
+
+def _event_of(facts: EventFacts) -> dict[str, Any]:
+    row = facts.row
+    return {
+        "received_at": rfc3339(row.received_at_ms),
+        "site": row.site,
+        "event_name": row.event_name,
+        "event_id": row.event_id,
+    }
+
+
+def _table(lines: list[Line]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("received (UTC)", "site", "event", "event id", "destination", "status"):
+        table.add_column(column, overflow="fold")
+    for column in ("tries", "HTTP"):
+        table.add_column(column, justify="right")
+    table.add_column("next or why")
+    for line in lines:
+        table.add_row(
+            line.received_at[:-1].replace("T", " "),
+            line.site,
+            visible(line.event_name),
+            visible(line.event_id),
+            line.destination,
+            Text(line.status, STYLES.get(line.status, "")),
+            str(line.attempts),
+            str(line.http_status) if line.http_status is not None else "-",
+            _next_or_why(line),
+        )
+    return table
+
+
+def _next_or_why(line: Line) -> str:
+    if line.next_attempt_at is not None:
+        return f"next attempt {line.next_attempt_at[:19].replace('T', ' ')}: {visible(line.words, WORDS_CHARS)}"
+    if line.latency_ms is not None:
+        return f"after {shown_span(line.latency_ms)}"
+    return visible(": ".join(part for part in (line.reason, line.words) if part), WORDS_CHARS) or "waits"

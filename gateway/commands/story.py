@@ -1,0 +1,267 @@
+"""One event's whole story, as records: what came in, what became of it, and why it counted or did not.
+
+Built from stored rows alone. No personal data is in it: of an identifier the story tells that it is there, of a digest
+its first eight digits.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from actors.event import Event
+from actors.pacing import MOST_ATTEMPTS
+from gateway.commands.reading import rfc3339, shown_span, shown_time
+from store.records import AttemptRow, Copy, DeliveryRow, EventRow
+
+DIGEST_CHARS = 8
+SPOKEN = {"meta": "Meta", "ga4": "GA4", "google_ads": "Google Ads", "webhook": "the receiver"}
+DIGEST_SETS = ("email", "phone", "first_name", "last_name", "street", "date_of_birth", "gender")
+APART = ("anonymous_id", "session_id", "sealed", "plain")  # told elsewhere, or not at all
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What the store has of one event. `deliveries`: by destination; None: nothing was sent yet."""
+
+    row: EventRow
+    event: Event | None  # None: its body is gone or cannot be read
+    first: Event | None  # the first copy as it arrived
+    deliveries: Mapping[str, DeliveryRow | None] = {}
+
+
+class CopyStory(Struct, frozen=True, kw_only=True):
+    event_id: str
+    source: str
+    received_at: str
+    became: str  # first, merged, duplicate
+    met_by: str = ""
+    conflicts: tuple[str, ...] = ()
+
+
+class Identifier(Struct, frozen=True, kw_only=True):
+    name: str
+    shown: str
+    source: str = ""  # of the copy it came from, where that made a difference
+
+
+class AttemptStory(Struct, frozen=True, kw_only=True):
+    at: str
+    outcome: str
+    status: int | None
+    latency_ms: int | None
+    batch: int
+    counts: bool
+    words: str
+
+
+class DestinationStory(Struct, frozen=True, kw_only=True):
+    destination: str
+    platform: str
+    status: str  # queued, delivered, failed, dropped, not_routed
+    why: str  # one sentence
+    reason: str = ""
+    words: str = ""
+    attempts: tuple[AttemptStory, ...] = ()
+    next_attempt_at: str | None = None
+    settled_at: str | None = None
+    latency_ms: int | None = None
+
+
+class Story(Struct, frozen=True, kw_only=True):
+    site: str
+    event_id: str
+    event_name: str
+    status: str
+    summary: str  # one sentence
+    source: str
+    received_at: str
+    occurred_at: str | None
+    asked_for: str | None = None  # the id of the copy that was asked for, where it is another
+    visitor_id: str | None = None
+    session_id: str | None = None
+    order_id: str | None = None
+    value: str | None = None
+    currency: str | None = None
+    marks: tuple[str, ...] = ()
+    copies: tuple[CopyStory, ...] = ()
+    fields_from: Mapping[str, str] = {}
+    identity: tuple[Identifier, ...] = ()
+    consent: Mapping[str, str] = {}
+    consent_from: str = ""
+    destinations: tuple[DestinationStory, ...] = ()
+
+
+def tell(facts: Facts, platforms: Mapping[tuple[str, str], str], asked_for: str | None = None) -> Story:
+    """`platforms`: (site, destination) -> platform. `asked_for`: the id that was asked for."""
+    row, event = facts.row, facts.event
+    custom = event.custom_data if event is not None else None
+    destinations = tuple(_destinations(facts, platforms))
+    return Story(
+        site=row.site,
+        event_id=row.event_id,
+        event_name=row.event_name,
+        status=row.status,
+        summary=_summary(row, destinations),
+        source=row.source,
+        received_at=rfc3339(row.received_at_ms),
+        occurred_at=rfc3339(event.occurred_at_ms) if event is not None else None,
+        asked_for=asked_for if asked_for != row.event_id else None,
+        visitor_id=row.visitor_id,
+        session_id=row.session_id,
+        order_id=custom.order_id if custom is not None else None,
+        value=str(custom.value) if custom is not None and custom.value is not None else None,
+        currency=custom.currency if custom is not None else None,
+        marks=event.marks if event is not None else (),
+        copies=tuple(_copies(facts)),
+        fields_from=row.fields_from,
+        identity=tuple(_identity(event, row.fields_from)) if event is not None else (),
+        consent=row.consent,
+        consent_from=row.consent_from,
+        destinations=destinations,
+    )
+
+
+def _summary(row: EventRow, destinations: Sequence[DestinationStory]) -> str:
+    match row.status:
+        case "held":
+            return "It waits for its twin from the other side before anything is sent."
+        case "merged":
+            return "Its fields went into another copy of the same event, which is sent in its place."
+        case "duplicate":
+            return "It is a copy of an event that was known already; it is on record and was not sent again."
+    if not destinations:
+        return "It is on record; the site has no destination."
+    counted = sum(one.status == "delivered" for one in destinations)
+    return f"It was delivered to {counted} of {len(destinations)} destinations."
+
+
+def _copies(facts: Facts) -> list[CopyStory]:
+    row = facts.row
+    first = CopyStory(
+        event_id=facts.first.event_id if facts.first is not None else row.event_id,
+        source=row.source,
+        received_at=rfc3339(row.received_at_ms),
+        became="first",
+    )
+    return [first, *map(_copy, row.copies)]
+
+
+def _copy(copy: Copy) -> CopyStory:
+    return CopyStory(
+        event_id=copy.event_id,
+        source=copy.source,
+        received_at=rfc3339(copy.received_at_ms),
+        became="merged" if copy.is_merged else "duplicate",
+        met_by=f"{copy.key} {copy.value}",
+        conflicts=copy.conflicts,
+    )
+
+
+def _identity(event: Event, fields_from: Mapping[str, str]) -> list[Identifier]:
+    """Which identifiers are there, never what they are."""
+    found: list[Identifier] = []
+    for name in event.user_data.__struct_fields__:
+        value = getattr(event.user_data, name)
+        if value is None or name in APART:
+            continue
+        shown = _digest(value) if name in DIGEST_SETS else "present"
+        found.append(Identifier(name=name, shown=shown, source=fields_from.get(f"user_data.{name}", "")))
+    if event.user_data.sealed is not None:
+        found.append(Identifier(name="plaintext", shown="sealed"))
+    return found
+
+
+def _digest(value: object) -> str:
+    """The head of the standard form, and which further forms platforms can be given."""
+    forms: dict[str, str] = {name: text for name, text in msgspec.to_builtins(value).items() if text}
+    further = [name for name in forms if name not in ("sha256", "suffix")]
+    head = f"sha256 {forms['sha256'][:DIGEST_CHARS]}…"
+    return f"{head}, also as {', '.join(further)}" if further else head
+
+
+def _destinations(facts: Facts, platforms: Mapping[tuple[str, str], str]) -> list[DestinationStory]:
+    row = facts.row
+    told = [_delivery(destination, platforms.get((row.site, destination), ""), facts) for destination in row.routed]
+    for destination, reason in row.not_routed.items():
+        platform = platforms.get((row.site, destination), "")
+        why = _why_not_routed(reason, row.consent)
+        told.append(
+            DestinationStory(destination=destination, platform=platform, status="not_routed", reason=reason, why=why)
+        )
+    return told
+
+
+def _delivery(destination: str, platform: str, facts: Facts) -> DestinationStory:
+    row = facts.deliveries.get(destination)
+    if row is None:
+        why = "Not counted yet: it waits in the outbox, and nothing was sent so far."
+        return DestinationStory(destination=destination, platform=platform, status="queued", why=why)
+    next_ms = row.next_at_ms
+    return DestinationStory(
+        destination=destination,
+        platform=platform,
+        status=row.status,
+        why=_why(row, SPOKEN.get(platform, platform or destination), next_ms),
+        reason=row.reason,
+        words=row.words,
+        attempts=tuple(map(_attempt, row.attempts)),
+        next_attempt_at=rfc3339(next_ms) if next_ms is not None else None,
+        settled_at=rfc3339(row.settled_at_ms) if row.settled_at_ms is not None else None,
+        latency_ms=row.latency_ms,
+    )
+
+
+def _attempt(row: AttemptRow) -> AttemptStory:
+    return AttemptStory(
+        at=rfc3339(row.at_ms),
+        outcome=row.outcome,
+        status=row.status,
+        latency_ms=row.latency_ms,
+        batch=row.batch,
+        counts=row.counts,
+        words=row.words,
+    )
+
+
+def _why(row: DeliveryRow, platform: str, next_ms: int | None) -> str:
+    match row.status:
+        case "delivered":
+            after = f", {shown_span(row.latency_ms)} after it arrived" if row.latency_ms is not None else ""
+            tries = f" at attempt {row.tries}" if row.tries > 1 else ""
+            silent = "; it never says what it makes of it" if platform == "GA4" else ""
+            return f"Counted: {platform} took it{tries}{after}{silent}."
+        case "dropped":
+            return _why_dropped(row, platform)
+        case "failed":
+            when = f"the next is at {shown_time(next_ms)} UTC" if next_ms is not None else "it is tried again"
+            return f"Not counted yet: attempt {row.tries} of {MOST_ATTEMPTS} failed; {when}."
+    if row.attempts and row.attempts[-1].outcome == "pause":
+        return f"Not counted yet: {platform} refuses the credentials; it goes out once they are replaced."
+    return f"Not counted yet: it was {platform}'s probe while the breaker was open; that cost no attempt."
+
+
+def _why_dropped(row: DeliveryRow, platform: str) -> str:
+    told = {
+        "too_old": f"it was older than {platform} takes when its turn came",
+        "not_encodable": f"{platform} could not have used it",
+        "no_identifier": f"it has no identifier that {platform} matches on",
+        "platform_refused": f"{platform} refused it for good",
+        "attempts_exhausted": f"all {row.tries} attempts failed",
+        "outbox_full": "the destination's outbox was full when it came",
+        "destination_removed": "the destination was taken out of the configuration",
+        "erased": "its person's data was erased",
+        "unreadable": "the stored event can no longer be read",
+    }
+    return f"Not counted: {told.get(row.reason, row.reason or 'it was dropped')}."
+
+
+def _why_not_routed(reason: str, consent: Mapping[str, str]) -> str:
+    denied = [purpose for purpose, choice in consent.items() if choice == "denied"]
+    told = {
+        "no_route": "the destination does not take events of this name",
+        "consent_denied": f"consent is denied ({', '.join(denied) or 'by default'})",
+        "consent_unknown": "no consent was stated, and the site's default does not stand in for it",
+        "sale_denied": "the sale of data is denied, and the platform has no way to honour that",
+        "test_event": "it is a test event",
+    }
+    return f"Not counted: {told.get(reason, reason)}."

@@ -1,0 +1,149 @@
+"""One event's story as a page for people."""
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from gateway.commands.reading import shown_span, visible
+from gateway.commands.story import AttemptStory, DestinationStory, Story
+
+STYLES = {"delivered": "green", "queued": "yellow", "failed": "yellow", "dropped": "red", "not_routed": "dim"}
+FROM = {
+    "event": "stated with the event",
+    "visitor": "what the event left open was filled in from the visitor's last choice",
+    "": "nothing was stated; the site's default counts",
+}
+
+
+def page(story: Story) -> RenderableType:
+    return Group(*_parts(story))
+
+
+def _parts(story: Story) -> Iterator[RenderableType]:
+    yield _head(story)
+    yield _title("Copies received")
+    yield _indented(_copies(story))
+    if story.fields_from:
+        yield _title("Which fields came from which copy")
+        yield from (_line(f"{source}: {', '.join(fields)}") for source, fields in _by_source(story).items())
+    yield _title("Identity evidence")
+    yield from _identity(story)
+    yield _title("Consent")
+    yield _line(_consent(story))
+    if story.status not in ("held", "merged", "duplicate"):
+        yield _title("Destinations")
+        for one in story.destinations:
+            yield from _destination(one)
+        if not story.destinations:
+            yield _line("the site has none")
+
+
+def _head(story: Story) -> Text:
+    head = Text.assemble(
+        (visible(story.event_name), "bold"), "  ", visible(story.event_id), f"  at site {story.site}\n"
+    )
+    if story.asked_for is not None:
+        head.append(f"  {visible(story.asked_for)} is a copy of it\n", "yellow")
+    head.append(f"  {story.summary}\n")
+    times = f"received {_time(story.received_at)} UTC"
+    if story.occurred_at is not None and story.occurred_at != story.received_at:
+        times += f", happened {_time(story.occurred_at)}"
+    facts = [times, f"source {story.source}"]
+    facts += [f"order {visible(story.order_id)}"] if story.order_id else []
+    facts += [f"value {story.value} {story.currency or '(no currency)'}"] if story.value else []
+    head.append("  " + "; ".join(facts))
+    visitor = [f"visitor {visible(story.visitor_id)}"] if story.visitor_id else []
+    visitor += [f"visit {visible(story.session_id)}"] if story.session_id else []
+    visitor += [f"noticed at the edge: {', '.join(story.marks)}"] if story.marks else []
+    if visitor:
+        head.append("\n  " + "; ".join(visitor))
+    return head
+
+
+def _copies(story: Story) -> Table:
+    table = _table("received (UTC)", "source", "event id", "became", "met by", "differs in")
+    for copy in story.copies:
+        became = "merged into it" if copy.became == "merged" else copy.became
+        table.add_row(
+            _time(copy.received_at),
+            copy.source,
+            visible(copy.event_id),
+            became,
+            visible(copy.met_by),
+            ", ".join(copy.conflicts),
+        )
+    return table
+
+
+def _by_source(story: Story) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for field, source in story.fields_from.items():
+        found.setdefault(source, []).append(field.removeprefix("custom_data.").removeprefix("user_data."))
+    return {source: sorted(fields) for source, fields in sorted(found.items())}
+
+
+def _identity(story: Story) -> Iterator[RenderableType]:
+    if not story.identity:
+        yield _line("none")
+        return
+    digests = [one for one in story.identity if one.shown != "present"]
+    present = [one for one in story.identity if one.shown == "present"]
+    for one in digests:
+        yield _line(f"{one.name}: {one.shown}" + (f" (from {one.source})" if one.source else ""))
+    if present:
+        yield _line("present: " + ", ".join(one.name for one in present))
+
+
+def _consent(story: Story) -> str:
+    choices = ", ".join(f"{purpose} {choice}" for purpose, choice in story.consent.items())
+    told = FROM.get(story.consent_from, story.consent_from)
+    return f"{choices} ({told})" if choices else told
+
+
+def _destination(one: DestinationStory) -> Iterator[RenderableType]:
+    name = one.destination if not one.platform else f"{one.destination} ({one.platform})"
+    yield Text.assemble("  ", (f"{one.status:<10}", STYLES.get(one.status, "")), f" {name}: ", one.why)
+    if one.words and not one.attempts:
+        yield _line(f"in its words: {visible(one.words)}", 13)
+    if one.attempts:
+        yield _indented(_attempts(one.attempts), 13)
+
+
+def _attempts(attempts: tuple[AttemptStory, ...]) -> Table:
+    table = _table("attempt (UTC)", "HTTP", "took", "outcome", "events in it", "in the platform's words")
+    for one in attempts:
+        table.add_row(
+            _time(one.at),
+            str(one.status) if one.status is not None else "-",
+            shown_span(one.latency_ms) if one.latency_ms is not None else "-",
+            one.outcome if one.counts else f"{one.outcome} (does not count)",
+            str(one.batch),
+            visible(one.words, 2_048),
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _title(text: str) -> Text:
+    return Text(f"\n{text}", "bold")
+
+
+def _line(text: str, indent: int = 2) -> RenderableType:
+    return _indented(Text(text), indent)
+
+
+def _indented(what: RenderableType, indent: int = 2) -> RenderableType:
+    return Padding(what, (0, 0, 0, indent), expand=False)
+
+
+def _time(rfc3339: str) -> str:
+    return rfc3339.replace("T", " ").removesuffix("Z")
