@@ -182,6 +182,8 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
 
     def denied(self, event: Event) -> Purpose | None:
         """A purpose that it needs and the event denies: such an event never leaves, whatever routed it."""
+        if event.consent.sale_of_data == "denied" and not self.without_sale:
+            return "sale_of_data"
         needed = self.needs if self.consent is None else self.consent
         return next((purpose for purpose in needed if getattr(event.consent, purpose) == "denied"), None)
 

@@ -66,6 +66,14 @@ def encoded(destination: Destination, event: Event) -> Payload | None:
     return result
 
 
+def whole(destination: Destination) -> Event:
+    """An event with everything; a platform without a limited mode gets none that denies the sale of data."""
+    event = everything()
+    if destination.without_sale:
+        return event
+    return msgspec.structs.replace(event, consent=msgspec.structs.replace(event.consent, sale_of_data="granted"))
+
+
 def strings_set_to(text: str) -> Event:
     """An event whose every free string is the text; digests and structure stay."""
     user, custom = full_user_data(), full_custom_data()
@@ -98,7 +106,7 @@ def test_settings_of_the_cases_are_right(destination: Destination) -> None:
 
 @every_adapter
 def test_same_event_gives_the_same_request(destination: Destination) -> None:
-    first, second = destination.encode(everything()), destination.encode(everything())
+    first, second = destination.encode(whole(destination)), destination.encode(whole(destination))
     assert isinstance(first, Payload)
     assert first == second
     assert destination.request([first], attempt()) == destination.request([first], attempt())
@@ -107,7 +115,7 @@ def test_same_event_gives_the_same_request(destination: Destination) -> None:
 @every_adapter
 @pytest.mark.parametrize("name", [*CANONICAL_NAMES, "quiz_finished"])
 def test_every_name_it_takes_is_sent(destination: Destination, name: str) -> None:
-    event = msgspec.structs.replace(everything(), event_name=name)
+    event = msgspec.structs.replace(whole(destination), event_name=name)
     if destination.takes(name):
         assert encoded(destination, event) is not None
 
@@ -149,7 +157,7 @@ def test_hostile_strings_stay_inside_the_body(destination: Destination, name: st
 
 @every_adapter
 def test_full_batch_stays_within_the_limits_it_names(destination: Destination) -> None:
-    payload = encoded(destination, everything())
+    payload = encoded(destination, whole(destination))
     assert payload is not None
     events = min(destination.limits.events, destination.limits.body_bytes // (len(payload.body) + 1))
     body = destination.request([payload] * events, attempt(events)).body
@@ -161,7 +169,7 @@ def test_full_batch_stays_within_the_limits_it_names(destination: Destination) -
 def test_opened_plaintext_reaches_only_who_asks_for_it(destination: Destination) -> None:
     plain = Plaintext(email="jane.doe@gmail.com", first_name="Ann-Lee", last_name="O'Neil", street="12 Main St.")
     user = msgspec.structs.replace(full_user_data(), plain=plain)
-    payload = encoded(destination, msgspec.structs.replace(everything(), user_data=user))
+    payload = encoded(destination, msgspec.structs.replace(whole(destination), user_data=user))
     assert payload is not None
     if not destination.opens_plaintext() and not isinstance(destination, Webhook):
         assert b"jane.doe@gmail.com" not in payload.body + payload.envelope
@@ -171,7 +179,7 @@ def test_opened_plaintext_reaches_only_who_asks_for_it(destination: Destination)
 @pytest.mark.parametrize("status", [200, 204, 302, 400, 401, 403, 404, 413, 429, 500, 503])
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"error":7}', b'{"error":[]}', b"<html>", b"\xff\xfe"])
 def test_any_answer_is_judged_once_for_each_event(destination: Destination, status: int, body: bytes) -> None:
-    payload = destination.encode(everything())
+    payload = destination.encode(whole(destination))
     assert isinstance(payload, Payload)
     batch = [payload] * min(3, destination.limits.events)
     assert len(destination.judge(Response(status=status, body=body), batch)) == len(batch)
@@ -179,7 +187,7 @@ def test_any_answer_is_judged_once_for_each_event(destination: Destination, stat
 
 @every_adapter
 def test_no_reason_repeats_a_secret(destination: Destination) -> None:
-    payload = destination.encode(everything())
+    payload = destination.encode(whole(destination))
     assert isinstance(payload, Payload)
     echo = json.dumps({"error": {"code": 100, "message": " ".join(SECRETS)}}).encode()
     if isinstance(destination, Meta | Ga4):
@@ -219,10 +227,10 @@ async def simulator() -> AsyncIterator[Simulator]:
         yield running
 
 
-def named(name: str) -> Event:
+def named(destination: Destination, name: str) -> Event:
     """An event with everything, of an order of its own: platforms deduplicate by it."""
     custom = msgspec.structs.replace(full_custom_data(), order_id=f"order-of-{name}")
-    return msgspec.structs.replace(everything(), event_name=name, event_id=f"e-{name}", custom_data=custom)
+    return msgspec.structs.replace(whole(destination), event_name=name, event_id=f"e-{name}", custom_data=custom)
 
 
 async def send(client: httpx.AsyncClient, request: Request) -> Response:
@@ -241,10 +249,10 @@ async def test_every_event_it_encodes_is_accepted_by_the_strict_platform(
     destination: Destination, simulator: Simulator
 ) -> None:
     local = at_simulator(destination, simulator)
-    events = [purchase(), everything()]
+    events = [purchase(), whole(local)]
     if not isinstance(destination, GoogleAds):  # a click id is opaque: only Google can tell a bad one
         events += [strings_set_to(text) for text in HOSTILE.values()]
-    events += [named(name) for name in CANONICAL_NAMES if local.takes(name)]
+    events += [named(local, name) for name in CANONICAL_NAMES if local.takes(name)]
     payloads = [payload for event in events if isinstance(payload := local.encode(event), Payload)]
     async with httpx.AsyncClient(trust_env=False) as client:
         for payload in payloads:
