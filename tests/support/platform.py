@@ -69,7 +69,8 @@ class Single(Destination, frozen=True, kw_only=True, tag="test_single"):
 
     def request(self, payloads: Sequence[Payload], attempt: Any) -> Request:
         body = b"[" + b",".join(payload.body for payload in payloads) + b"]"
-        return post_json(self.api_url(f"/{self.id}"), body, bearer=attempt.access_token)
+        url = self.api_url(f"/{self.id}")
+        return post_json(url, body, bearer=attempt.access_token, x_deliveries=",".join(attempt.delivery_ids))
 
     def judge(self, response: Response, payloads: Sequence[Payload]) -> Sequence[Verdict]:
         if response.status == 429:
@@ -93,6 +94,7 @@ class Sent(Struct, frozen=True):
     ids: tuple[str, ...]
     events: tuple[dict[str, Any], ...]
     token: str | None
+    deliveries: tuple[str, ...]
 
 
 Answer = Response | Failure
@@ -150,6 +152,7 @@ def _sent(request: Request) -> Sent:
         tuple(one["id"] for one in body),
         tuple(one["event"] for one in body),
         dict(request.headers).get("authorization", "").removeprefix("Bearer ") or None,
+        tuple(dict(request.headers)["x-deliveries"].split(",")),
     )
 
 

@@ -182,6 +182,7 @@ class World:
         hub = Hub(
             store=self.store, writer=self.writer, now_ms=self.clock.now_ms, random=Random(self._seed),
             observer=self.observer, on_settled=self.core.settle, at_point=lambda name: self.at_point(name),
+            stopwatch=trio.current_time,
         )  # fmt: skip
         self.dispatchers = {
             destination.id: Dispatcher(site.id, destination, self._sender(destination.id), hub)
