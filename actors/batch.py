@@ -89,6 +89,7 @@ class Batch:
         self.counted: list[Counted] = []
         self.verdicts: dict[tuple[str, str], int | None] = {}
         self.turns = 0
+        self.took: list[tuple[str, float]] = []  # kind of actor, seconds: of each turn
 
     # --- what the runtime does around a turn ---
 

@@ -135,7 +135,7 @@ class Core:
         self._warm.cool(batch.touched(), sizes)
         for destination_key, change in batch.queued.items():
             self.depths[destination_key] = self.depths.get(destination_key, 0) + change
-        self._tell(batch, len(given.messages))
+        self._tell(batch)
         self._on_commit(batch.queued)
         return len(given.messages) + len(given.alarms)
 
@@ -260,6 +260,7 @@ class Core:
         if number in poison:
             batch.dead_letter(_letter(batch.now_ms, ref, message, poison[number]))
             return False
+        started = self._stopwatch()
         try:
             actor = batch.actor(ref).actor
             if message is None:
@@ -268,11 +269,14 @@ class Core:
                 actor.receive(message, batch)
         except Exception as error:
             raise _TurnFailed(number, error) from error
+        batch.took.append((ref.kind, self._stopwatch() - started))
         return True
 
     # --- after the commit ---
 
-    def _tell(self, batch: Batch, messages: int) -> None:
+    def _tell(self, batch: Batch) -> None:
+        for kind, duration_s in batch.took:
+            self._observer.turn_done(kind, duration_s)
         for counted in batch.counted:
             getattr(self._observer, counted.what)(**counted.labels)
         self._observer.warm_actors(len(self._warm), self._warm.size_bytes)
