@@ -44,7 +44,8 @@ async def run(full: bool) -> dict[str, object]:
                 async with loading(setup.port, "full", 4, padding_bytes=2_000) as load:
                     for _ in range(rounds):
                         _fill(seen / "ballast", BALLAST_BYTES)
-                        free_bytes.append(await _wait_refused(load, seen))
+                        await load.wait_refused(1)
+                        free_bytes.append(_free(seen))
                         missed += await _while_short(gateway, load)
                         _fill(seen / "rest", DISK_BYTES)
                         missed += await _while_full(gateway, load, seen)
@@ -64,15 +65,6 @@ async def run(full: bool) -> dict[str, object]:
         "taken_again_s": round(max(again_s), 2),
         "missed": missed,
     }
-
-
-async def _wait_refused(load: Load, disk: Path) -> int:
-    """The disk's free bytes at the first 503."""
-    seen = len(load.refused_at_s)
-    with trio.fail_after(60):
-        while len(load.refused_at_s) == seen:
-            await trio.sleep(0.005)
-    return _free(disk)
 
 
 async def _while_short(gateway: Gateway, load: Load) -> list[str]:

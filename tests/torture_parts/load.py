@@ -44,7 +44,7 @@ class Load:
         self._port = port
         self._name = name
         self._numbers = count()
-        self._padding = f',"note":"{"x" * padding_bytes}"' if padding_bytes else ""
+        self._padding = "".join(f',"note{i}":"{"x" * 1_000}"' for i in range(padding_bytes // 1_000))
         self._pause_s = pause_s
 
     async def client(self) -> None:
@@ -77,6 +77,7 @@ class Load:
         return None
 
     def _note(self, status: int, event: bytes, sent_at_s: float) -> bytes | None:
+        assert status in (202, 500, 503), f"{status} for {event!r}"
         self.answers[status] += 1
         if status == 202:
             self.acked[_id_of(event)] = Ack(sent_at_s=sent_at_s, acked_at_s=time.time())
@@ -94,6 +95,13 @@ class Load:
         with trio.fail_after(within_s):
             while len(self.acked) < number:  # noqa: ASYNC110 - what is waited for comes over sockets, not by an event
                 await trio.sleep(0.01)
+
+    async def wait_refused(self, number: int, within_s: float = 60.0) -> None:
+        """Until so many more requests were answered with 503."""
+        number += len(self.refused_at_s)
+        with trio.fail_after(within_s):
+            while len(self.refused_at_s) < number:  # noqa: ASYNC110 - as above
+                await trio.sleep(0.005)
 
     async def wait_ack(self, since_s: float, within_s: float = ANSWER_S) -> float:
         """Seconds from a moment to the first acknowledgement of a request that left after it."""
