@@ -5,7 +5,7 @@ with it all that belongs to it. An event goes with its deliveries, its messages 
 is still queued or failed, or which waits for its twin, stays until that is over.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import lmdb
@@ -182,12 +182,12 @@ def verdicts(store: Store, now_ms: int, after: bytes) -> Plan:
     return _sweep(store, "verdict", after, lambda _, raw: abs(keys.read_u64(raw) - now_ms) > DAY_MS)
 
 
-def hours(store: Store, cutoff_ms: Callable[[bytes], int], after: bytes) -> Plan:
+def hours(store: Store, cutoffs: Mapping[bytes, int], after: bytes) -> Plan:
     """Books of hours that ended before the site's cutoff."""
 
     def is_old(key: bytes, _: bytes) -> bool:
         site, hour, _ = keys.read_books(key)
-        return (hour + 1) * keys.HOUR_MS <= cutoff_ms(site)
+        return (hour + 1) * keys.HOUR_MS <= cutoffs.get(site, 0)
 
     return _sweep(store, "books", after, is_old)
 

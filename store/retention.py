@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Final, Protocol
 
+import lmdb
 import trio
 
 from store import keys, purge
 from store.env import Store, fetch
 from store.purge import Plan
-from store.writer import Apply, Writer, WriteTxn, commit
+from store.writer import Writer, WriteTxn, commit
 
 ROUND_S: Final = 300.0  # between rounds through all that may be due
 STEP_S: Final = 0.2  # between steps of a round: the writer and the loop belong to others
@@ -25,8 +26,6 @@ LONGEST_MS: Final = 365 * purge.DAY_MS  # the longest retention; that of a site 
 
 CLOCK_KEY: Final = b"retention\x00clock"
 WATERMARK: Final = b"retention\x00until\x00"
-
-Step = tuple[Plan, Apply]
 
 
 class Rules(Protocol):
@@ -67,46 +66,50 @@ async def purge_round(store: Store, writer: Writer, configuration: Configuration
         return 0
     gone = 0
     kept_ms = {site: rules.retention_ms for site, rules in configuration.sites.items()}
-    for plan, apply in steps(store, kept_ms, clock_ms - MARGIN_MS):
+    cutoffs = cutoffs_of(store, kept_ms, clock_ms - MARGIN_MS)
+    await commit(writer, partial(_raise_watermarks, cutoffs))
+    for plan in plans(store, kept_ms, cutoffs, clock_ms - MARGIN_MS):
         if plan.doomed:
             gone += len(plan.doomed)
-            await commit(writer, apply)
+            await commit(writer, purge.apply(plan))
         await trio.sleep(FULL_STEP_S if len(plan.doomed) >= purge.EVENTS_A_COMMIT else STEP_S)
     return gone
 
 
-def steps(store: Store, kept_ms: Mapping[str, int], now_ms: int) -> Iterator[Step]:
-    """One round: each step is planned when it is asked for, after the one before is committed."""
+def cutoffs_of(store: Store, kept_ms: Mapping[str, int], now_ms: int) -> dict[bytes, int]:
+    """For each site in the store (its digest): what arrived before is past its time."""
     by_digest = {keys.digest8(site): kept for site, kept in kept_ms.items()}
+    return {site: max(0, now_ms - by_digest.get(site, LONGEST_MS)) for site in sites(store)}
 
-    def cutoff(site: bytes) -> int:
-        return max(0, now_ms - by_digest.get(site, LONGEST_MS))
 
-    for site in sites(store):
-        cutoff_ms = cutoff(site)
-        for plan in _plans(partial(purge.events, store, site, cutoff_ms)):
-            yield plan, partial(_purge_events, plan, site, cutoff_ms)
+def plans(store: Store, kept_ms: Mapping[str, int], cutoffs: Mapping[bytes, int], now_ms: int) -> Iterator[Plan]:
+    """One round: each step is planned when it is asked for, after the one before is committed."""
+    for site, cutoff_ms in cutoffs.items():
+        yield from _plans(partial(purge.events, store, site, cutoff_ms))
     last_ms = max(0, now_ms - max(kept_ms.values(), default=LONGEST_MS))
     for first in (
-        partial(purge.hours, store, cutoff),
+        partial(purge.hours, store, cutoffs),
         partial(purge.dead_letters, store, last_ms),
         partial(purge.sightings, store, now_ms),
         partial(purge.verdicts, store, now_ms),
         partial(purge.states, store, now_ms, lambda site: kept_ms.get(site, LONGEST_MS)),
     ):
-        for plan in _plans(first):
-            yield plan, purge.apply(plan)
+        yield from _plans(first)
 
 
 def sites(store: Store) -> list[bytes]:
-    """Digests of the sites that have events: one seek each."""
-    found: list[bytes] = []
-    with store.read() as txn, txn.cursor(db=store.dbs["site_event"]) as cursor:
+    """Digests of the sites that have events or books: one seek each."""
+    with store.read() as txn:
+        return sorted({*_prefixes(txn, store, "site_event"), *_prefixes(txn, store, "books")})
+
+
+def _prefixes(txn: lmdb.Transaction, store: Store, database: str) -> Iterator[bytes]:
+    with txn.cursor(db=store.dbs[database]) as cursor:
         is_there = cursor.first()
         while is_there:
-            found.append(bytes(cursor.key())[:8])
-            is_there = cursor.set_range(found[-1] + b"\xff" * 18)
-    return found
+            site = bytes(cursor.key())[:8]
+            yield site
+            is_there = cursor.set_range(site + b"\xff" * 18)
 
 
 def read_clock(store: Store) -> int | None:
@@ -114,13 +117,6 @@ def read_clock(store: Store) -> int | None:
     with store.read() as txn:
         raw = fetch(txn, store.dbs["meta"], CLOCK_KEY)
     return keys.read_u64(raw) if raw is not None else None
-
-
-def read_watermark(store: Store, site: bytes) -> int:
-    """Events of a site that arrived before this may be gone."""
-    with store.read() as txn:
-        raw = fetch(txn, store.dbs["meta"], WATERMARK + site)
-    return keys.read_u64(raw) if raw is not None else 0
 
 
 def _plans(first: Callable[[bytes], Plan]) -> Iterator[Plan]:
@@ -133,12 +129,12 @@ def _plans(first: Callable[[bytes], Plan]) -> Iterator[Plan]:
             return
 
 
-def _purge_events(plan: Plan, site: bytes, cutoff_ms: int, write: WriteTxn) -> None:
-    """The watermark goes up with the first event that it stands for."""
-    raw = write.get("meta", WATERMARK + site)
-    if raw is None or keys.read_u64(raw) < cutoff_ms:
-        _put_number(WATERMARK + site, cutoff_ms, write)
-    purge.apply(plan)(write)
+def _raise_watermarks(cutoffs: Mapping[bytes, int], write: WriteTxn) -> None:
+    """Before anything goes: who checks the store then knows what may be missing."""
+    for site, cutoff_ms in cutoffs.items():
+        raw = write.get("meta", WATERMARK + site)
+        if cutoff_ms > (keys.read_u64(raw) if raw is not None else 0):
+            _put_number(WATERMARK + site, cutoff_ms, write)
 
 
 def _put_number(key: bytes, number: int, write: WriteTxn) -> None:
