@@ -36,12 +36,12 @@ from store.records import DeadLetter, LogRecord
 from store.writer import Writer, commit
 
 KINDS: Final[Mapping[str, type[Actor[Any]]]] = {kind.kind: kind for kind in (Visitor, Ip, Order, Site)}
-BATCH: Final = 256  # messages in one commit at most
-PER_SHARD: Final = 64
+BATCH: Final = 128  # messages in one commit at most
+PER_SHARD: Final = 32
 BATCH_S: Final = 0.008  # a batch takes no further message after so long, so that the edge is not kept waiting
 FARTHEST_ALARM_MS: Final = 48 * 3_600_000  # no actor asks to be woken later
 ALARM_AGAIN_MS: Final = 60_000  # when an alarm whose turn raised is tried again
-GATHER_BELOW: Final = 128  # after a batch smaller than this the next one waits a little, to be larger:
+GATHER_BELOW: Final = 64  # after a batch smaller than this the next one waits a little, to be larger:
 GATHER_S: Final = 0.008  # each batch has costs of its own (a commit, its pages), which more messages share
 NO_ROOM_S: Final = 1.0
 IDLE_S: Final = 30.0  # the clock is looked at so often, should it have been set
