@@ -22,7 +22,7 @@ from gateway.commands.demo_promises import Promise, judge, show
 from gateway.commands.demo_traffic import Storefront
 from gateway.commands.demo_view import PLATFORM_OF, Scene
 from gateway.commands.demo_world import WRITE_KEY, DemoFailed, World, open_world
-from gateway.commands.reading import console
+from gateway.commands.reading import console, end
 
 SHOPPERS: Final = 56  # of `--once`
 ARRIVE_S: Final = 0.22  # between two of them
@@ -48,11 +48,14 @@ def demo(once: bool) -> None:
       gateway demo
       gateway demo --once
     """
+    demonstration = _Demo(console(), is_once=once)
     try:
-        code = trio.run(_Demo(console(), is_once=once).run)
-    except* DemoFailed as group:
-        raise click.ClickException(str(_first(group))) from None
-    click.get_current_context().exit(code)
+        trio.run(demonstration.run)
+    except* (DemoFailed, OSError) as group:
+        end(str(_first(group)))
+    if demonstration.was_interrupted:
+        click.echo("ended by a signal; nothing is left running or on disk", err=True)
+    click.get_current_context().exit(demonstration.code)
 
 
 class _Demo:
@@ -60,20 +63,21 @@ class _Demo:
         self._console = console
         self._is_once = is_once
         self._scene = Scene(console)
-        self._code = exit_codes.FAILED if is_once else exit_codes.OK  # until it came to its end
+        self.code = exit_codes.FAILED if is_once else exit_codes.OK  # until it came to its end
+        self.was_interrupted = True
 
-    async def run(self) -> int:
+    async def run(self) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(_end_on_signal, nursery.cancel_scope)
             await self._play()
+            self.was_interrupted = False
             nursery.cancel_scope.cancel()
-        return self._code
 
     async def _play(self) -> None:
         with self._scene as scene:
             scene.say("starting the simulated platforms and the gateway")
             async with open_world() as world:
-                storefront = Storefront(world.gateway.url, Random(2026), scene.say)
+                storefront = Storefront(world.gateway.url, Random(2026), scene.sell)
                 scene.say(f"the gateway is ready at {world.gateway.url}; its store is {world.data_dir}")
                 try:
                     await self._traffic(world, storefront)
@@ -91,7 +95,7 @@ class _Demo:
                 self._end(promises)
 
     def _end(self, promises: list[Promise]) -> None:
-        self._code = exit_codes.OK if all(one.is_kept for one in promises) else exit_codes.FAILED
+        self.code = exit_codes.OK if all(one.is_kept for one in promises) else exit_codes.FAILED
         self._scene.close()
         show(promises, self._console)
 
@@ -134,7 +138,7 @@ class _Demo:
         scene, name = self._scene, "own-backend"
         scene.say(f"{name}: the receiver answers 500 from now on")
         world.simulator.fail("webhook", Fault(kind="status", status=500))
-        await self._wait(name, lambda one: one.breaker != "closed")
+        await self._wait(world, name, lambda one: one.breaker != "closed")
         tried = scene.numbers.of(name).to_retry
         scene.say(
             f"{name}: {tried} deliveries were refused and wait 150 s for their second attempt; the breaker is open"
@@ -142,27 +146,28 @@ class _Demo:
         await trio.sleep(OUTAGE_S)
         world.simulator.heal("webhook")
         scene.say(f"{name}: the receiver is well again; what was not tried yet goes out after the breaker's next probe")
-        await self._wait(name, lambda one: one.breaker == "closed")
+        await self._wait(world, name, lambda one: one.breaker == "closed")
         scene.say(f"{name}: the probe was answered; the breaker is closed and the queue goes out")
 
     async def _token_is_refused(self, world: World) -> None:
         scene, name = self._scene, "meta-main"
         scene.say(f"{name}: Meta refuses the access token from now on")
         world.revoke_meta_token()
-        await self._wait(name, lambda one: one.is_paused)
+        await self._wait(world, name, lambda one: one.is_paused)
         scene.say(f"{name}: paused; deliveries wait and use up no attempt")
         await trio.sleep(OUTAGE_S)
         await world.replace_meta_token()
         scene.say(f"{name}: the new token is in its file, SIGHUP was sent and the configuration published")
-        await self._wait(name, lambda one: not one.is_paused)
+        await self._wait(world, name, lambda one: not one.is_paused)
 
-    async def _wait(self, name: str, is_so: Callable[[DestinationNumbers], bool]) -> None:
+    async def _wait(self, world: World, name: str, is_so: Callable[[DestinationNumbers], bool]) -> None:
         """Raises DemoFailed where the gateway does not say so in time."""
         with trio.move_on_after(NOTICE_S):
             while not is_so(self._scene.numbers.of(name)):  # noqa: ASYNC110 - another process tells, when it is asked
                 await trio.sleep(LOOK_S)
             return
-        raise DemoFailed(f"{name} did not come to what was expected within {NOTICE_S:.0f} s; see `gateway.log`")
+        told = f"{name} did not come to what was expected within {NOTICE_S:.0f} s: {self._scene.numbers.of(name)}"
+        raise DemoFailed(world.gateway.with_lines(told))
 
     # --- watching ---
 

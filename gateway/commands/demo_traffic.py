@@ -5,7 +5,7 @@ accepted, and with nothing that the gateway itself says.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -34,6 +34,7 @@ CONSENTS: Final[tuple[Consent, ...]] = (
     "granted", "granted", "granted", "denied", "granted", "measuring only", "granted",
 )  # fmt: skip
 RECEIPTS_KEPT: Final = 100_000
+REFUSED_KEPT: Final = 1_000
 CHOICES: Final = {
     "granted": {"analytics": "granted", "marketing": "granted"},
     "denied": {"analytics": "denied", "marketing": "denied", "preferences": "denied", "sale_of_data": "denied"},
@@ -68,7 +69,7 @@ class Storefront:
 
     def __init__(self, url: str, random: Random, tell: Callable[[str], None]) -> None:
         self.receipts: deque[Receipt] = deque(maxlen=RECEIPTS_KEPT)
-        self.refused: list[str] = []  # answers to events that were right: none is expected
+        self.refused: deque[str] = deque(maxlen=REFUSED_KEPT)  # answers other than 2xx: none is expected
         self.bad_answer = ""
         self.shoppers = 0
         self._random = random
@@ -163,11 +164,13 @@ class Storefront:
             "sec-fetch-site": "cross-site",
             "cookie": "; ".join(f"{name}={value}" for name, value in shopper.cookies.items()),
         }
-        answer = await self._client.post(f"/i?k={PUBLIC_KEY}", content=msgspec.json.encode(event), headers=headers)
+        answer = await self._post(f"/i?k={PUBLIC_KEY}", event, headers)
+        if answer is None:
+            return
         for name, _, value in (one.partition("=") for one in answer.headers.get_list("set-cookie")):
             shopper.cookies[name] = value.partition(";")[0]
         order_id = data.get("order_id")
-        self._keep(answer, [_receipt(event, "browser", shopper.consent, order_id, is_repeat=is_repeat)])
+        self.receipts.append(_receipt(event, "browser", shopper.consent, order_id, is_repeat=is_repeat))
 
     async def server(self, shopper: Shopper, data: dict[str, Any], *, is_repeat: bool = False) -> None:
         """The shop's server: identifiers of the buyer, which are normalised and hashed at the edge."""
@@ -185,8 +188,8 @@ class Storefront:
             "custom_data": data,
             "consent": CHOICES[shopper.consent],
         }
-        answer = await self._post_events(event)
-        self._keep(answer, [_receipt(event, "server", shopper.consent, data["order_id"], is_repeat=is_repeat)])
+        if await self._post_events(event) is not None:
+            self.receipts.append(_receipt(event, "server", shopper.consent, data["order_id"], is_repeat=is_repeat))
 
     async def bad_batch(self) -> None:
         """Two events in one request, one of them wrong: the good one is taken, the other answered in its place."""
@@ -201,23 +204,30 @@ class Storefront:
             "custom_data": {"value": "10.00", "currency": "EURO"},
         }
         answer = await self._post_events([good, bad])
-        if answer.status_code == 202:
-            self.receipts.append(_receipt(good, "server", "granted", None))
+        if answer is None:
+            return
+        self.receipts.append(_receipt(good, "server", "granted", None))
         found = msgspec.json.decode(answer.content).get("events", [])
         told = [one["error"] for one in found if one.get("status") == "rejected"]
         error = told[0].get("error", told[0]) if told else {}
         self.bad_answer = f"{error.get('field', '?')}: {error.get('message', answer.text[:200])}"
         self._tell(f"a bad event in a batch of two is answered in its place: {self.bad_answer}")
 
-    async def _post_events(self, body: object) -> httpx.Response:
+    async def _post_events(self, body: object) -> httpx.Response | None:
         headers = {"content-type": "application/json", "authorization": f"Bearer {WRITE_KEY}"}
-        return await self._client.post("/v1/events", content=msgspec.json.encode(body), headers=headers)
+        return await self._post("/v1/events", body, headers)
 
-    def _keep(self, answer: httpx.Response, receipts: Iterable[Receipt]) -> None:
-        if answer.is_success:
-            self.receipts.extend(receipts)
-        elif len(self.refused) < RECEIPTS_KEPT:
+    async def _post(self, path: str, body: object, headers: dict[str, str]) -> httpx.Response | None:
+        """The answer, if it is a 2xx; what else came is kept, as no event of the demo deserves it."""
+        try:
+            answer = await self._client.post(path, content=msgspec.json.encode(body), headers=headers)
+        except httpx.HTTPError as error:
+            self.refused.append(f"{type(error).__name__}: {error}")
+            return None
+        if not answer.is_success:
             self.refused.append(f"{answer.status_code} {answer.text[:200]}")
+            return None
+        return answer
 
 
 def _receipt(

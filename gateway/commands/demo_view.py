@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -14,7 +14,8 @@ from rich.text import Text
 
 from gateway.commands.demo_numbers import DestinationNumbers, Numbers
 
-LINES: Final = 12
+LINES: Final = 10  # of what happened with the platforms
+SHOP_LINES: Final = 4
 PLATFORM_OF: Final[Mapping[str, str]] = {
     "meta-main": "meta", "ga4-main": "ga4", "google-ads-main": "google_ads", "own-backend": "webhook",
 }  # fmt: skip
@@ -31,6 +32,7 @@ class Scene:
         self.hints: list[str] = []  # commands to try
         self.stage = "starting"
         self._lines: deque[tuple[float, str]] = deque(maxlen=LINES)
+        self._shop: deque[tuple[float, str]] = deque(maxlen=SHOP_LINES)
         self._began_s = time.monotonic()
         self._status_s = 0.0
         self._live: Live | None = None
@@ -54,8 +56,15 @@ class Scene:
         return time.monotonic() - self._began_s
 
     def say(self, text: str) -> None:
-        """One thing that happened."""
-        self._lines.append((self.elapsed_s, text))
+        """One thing that happened between the gateway and the platforms."""
+        self._keep(self._lines, text)
+
+    def sell(self, text: str) -> None:
+        """One thing that happened in the shop."""
+        self._keep(self._shop, text)
+
+    def _keep(self, lines: deque[tuple[float, str]], text: str) -> None:
+        lines.append((self.elapsed_s, text))
         if self._live is None:
             self._print(f"{self.elapsed_s:5.1f} s  {text}")
 
@@ -68,15 +77,19 @@ class Scene:
 
     def page(self) -> RenderableType:
         head = Text.assemble(("events-gateway demo", "bold"), f"  {self.elapsed_s:.0f} s  ", (self.stage, "cyan"))
-        happened = "\n".join(f"[dim]{at_s:5.1f} s[/]  {escape(text)}" for at_s, text in self._lines)
         parts: list[RenderableType] = [head, totals(self.numbers), destinations(self.numbers, self.platforms_took)]
-        parts.append(Panel(happened, title="what happened", title_align="left", border_style="dim"))
-        if self.hints:
-            parts.append(Panel("\n".join(map(escape, self.hints)), title="try in another terminal", title_align="left"))
+        parts += [_panel("what happened", self._lines), _panel("in the shop", self._shop)]
+        if self.hints:  # without a frame, so that a command can be copied whole
+            parts += [Text("try in another terminal", "bold"), *(Text(hint, overflow="fold") for hint in self.hints)]
         return Group(*parts)
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _panel(title: str, lines: Iterable[tuple[float, str]]) -> Panel:
+    text = "\n".join(f"[dim]{at_s:5.1f} s[/]  {escape(text)}" for at_s, text in lines)
+    return Panel(text, title=title, title_align="left", border_style="dim")
 
 
 def totals(numbers: Numbers) -> Text:

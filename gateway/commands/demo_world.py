@@ -133,10 +133,10 @@ class Gateway:
                 while self._heard.get(action, 0) < times and "silent" not in self._heard:
                     await self._changed.wait()
         if self._heard.get(action, 0) < times:
-            told = "\n  ".join(self.lines)
-            raise DemoFailed(
-                f"the gateway did not get to {action!r} within {within_s:.0f} s. Its last lines:\n  {told}"
-            )
+            raise DemoFailed(self.with_lines(f"the gateway did not get to {action!r} within {within_s:.0f} s"))
+
+    def with_lines(self, message: str) -> str:
+        return "\n  ".join([f"{message}. The gateway's last lines:", *self.lines])
 
     def said(self, action: str) -> int:
         return self._heard.get(action, 0)

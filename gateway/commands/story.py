@@ -243,7 +243,7 @@ def _why(row: DeliveryRow, platform: str, next_ms: int | None) -> str:
 def _why_dropped(row: DeliveryRow, platform: str) -> str:
     told = {
         "too_old": f"it was older than {platform} takes when its turn came",
-        "not_encodable": f"{platform} could not have used it",
+        "not_encodable": f"it lacks what {platform} needs",
         "no_identifier": f"it has no identifier that {platform} matches on",
         "platform_refused": f"{platform} refused it for good",
         "attempts_exhausted": f"all {row.tries} attempts failed",

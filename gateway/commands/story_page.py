@@ -107,7 +107,7 @@ def _destination(one: DestinationStory) -> Iterator[RenderableType]:
     name = one.destination if not one.platform else f"{one.destination} ({one.platform})"
     yield Text.assemble("  ", (f"{one.status:<10}", STYLES.get(one.status, "")), f" {name}: ", one.why)
     if one.words and not one.attempts:
-        yield _line(f"in its words: {visible(one.words)}", 13)
+        yield _line(f"said: {visible(one.words)}", 13)
     if one.attempts:
         yield _indented(_attempts(one.attempts), 13)
 
