@@ -82,7 +82,7 @@ class Batch:
         self._touched: dict[bytes, Warm] = {}
         self._events: dict[bytes, EventRow] = {}
         self._sightings: dict[bytes, Sighting] = {}
-        self._keys: dict[tuple[str, str, str], bytes] = {}  # site, id, name -> key of the row
+        self._keys: dict[tuple[str, str, str, int], bytes] = {}  # site, id, name, arrival -> key of the row
         self._puts: list[Put] = []
         self._books: dict[tuple[str, str, int], dict[str, int]] = {}
         self.queued: dict[bytes, int] = {}  # destination key -> deliveries put into its outbox
@@ -160,16 +160,10 @@ class Batch:
 
     def key_of(self, event: Event) -> bytes:
         """Counts up past rows of the same id whose window is over: those are other events."""
-        name = (event.site, event.event_id, event.event_name)
-        known = self._keys.get(name)
-        row = self._events.get(known) if known is not None else None
-        if (
-            known is not None
-            and row is not None
-            and event.received_at_ms < row.received_at_ms + self._window_ms(event.site)
-        ):
-            return known
-        self._keys[name] = key = self._find_key(event)
+        name = (event.site, event.event_id, event.event_name, event.received_at_ms)
+        key = self._keys.get(name)
+        if key is None:
+            self._keys[name] = key = self._find_key(event)
         return key
 
     def _find_key(self, event: Event) -> bytes:
