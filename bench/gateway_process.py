@@ -98,10 +98,17 @@ class Child:
         return int(status.partition("RssAnon:")[2].split()[0]) / 1024
 
 
-class Gateway(Child):
-    def __init__(self, pid: int, port: int, data_dir: Path) -> None:
+class Server(Child):
+    """What loads are sent to."""
+
+    def __init__(self, pid: int, port: int) -> None:
         super().__init__(pid)
         self.port = port
+
+
+class Gateway(Server):
+    def __init__(self, pid: int, port: int, data_dir: Path) -> None:
+        super().__init__(pid, port)
         self.data_dir = data_dir
 
 
@@ -189,13 +196,12 @@ def running_platforms(cores: Cores) -> Iterator[Platforms]:
 
 
 @contextmanager
-def running_hello(cores: Cores) -> Iterator[int]:
-    """The port of the hello world."""
+def running_hello(cores: Cores) -> Iterator[Server]:
     with on_cores(cores.server):
         process = subprocess.Popen([sys.executable, "-m", "bench.hello"], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
-        yield int(process.stdout.readline())
+        yield Server(process.pid, int(process.stdout.readline()))
     finally:
         _end(process)
 

@@ -12,8 +12,8 @@ from typing import Final
 from msgspec import Struct
 
 from bench.backlog import Backlog, open_backlog
-from bench.gateway_process import Gateway, running_gateway, running_hello
-from bench.load_plan import Figures, Plan, Shape
+from bench.gateway_process import Gateway, Server, running_gateway, running_hello
+from bench.load_plan import EVENTS_PATH, Figures, Plan, Shape
 from bench.report import Goal, Report, Section, spread_of
 from bench.setting import Setting
 
@@ -39,8 +39,8 @@ class Target(Struct, frozen=True, kw_only=True):
     """One of the things that take turns."""
 
     name: str
-    port: int
-    path: str = "/v1/events"
+    server: Server
+    path: str = EVENTS_PATH
     shape: Shape = "plain"
     is_gateway: bool = True
 
@@ -54,6 +54,7 @@ class Row(Struct, frozen=True, kw_only=True):
     p50_ms: float
     p99_ms: float
     processed_per_s: float
+    cpu_us: float  # of the server for one event, until it is processed
 
 
 class PacedRow(Struct, frozen=True, kw_only=True):
@@ -71,6 +72,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     connections: int
     figures: Figures
     processed_per_s: float
+    cpu_us: float
 
 
 def run(setting: Setting) -> Report:
@@ -87,12 +89,12 @@ def run(setting: Setting) -> Report:
     return setting.report("ingest", METHOD, sections, _goals(rows, paced))
 
 
-def _targets(hello: int, gateway: Gateway) -> tuple[Target, ...]:
+def _targets(hello: Server, gateway: Gateway) -> tuple[Target, ...]:
     return (
-        Target(name=HELLO, port=hello, path="/", shape="get", is_gateway=False),
-        Target(name="hello world, event", port=hello, is_gateway=False),
-        Target(name="fast lane", port=gateway.port),
-        Target(name="other door", port=gateway.port, shape="chunked"),
+        Target(name=HELLO, server=hello, path="/", shape="get", is_gateway=False),
+        Target(name="hello world, event", server=hello, is_gateway=False),
+        Target(name="fast lane", server=gateway),
+        Target(name="other door", server=gateway, shape="chunked"),
     )
 
 
@@ -110,17 +112,23 @@ def _rounds(setting: Setting, targets: Sequence[Target], backlog: Backlog) -> li
 def _measure(setting: Setting, target: Target, connections: int, backlog: Backlog) -> Measured:
     """One load; then the gateway ends what it was given, so that the next target has the core to itself."""
     plan = Plan(
-        port=target.port,
+        port=target.server.port,
         path=target.path,
         shape=target.shape,
         connections=connections,
         seconds=setting.seconds(USUAL_S),
     )
-    before, started = backlog.processed(), time.perf_counter()
-    figures = setting.run(plan)
+    before, cpu_s, started = backlog.processed(), target.server.cpu_s(), time.perf_counter()
+    figures = setting.run(plan) if target.is_gateway else setting.run_other(plan)
     processed_per_s = (backlog.processed() - before) / (time.perf_counter() - started)
     backlog.wait_empty()
-    return Measured(target=target, connections=connections, figures=figures, processed_per_s=processed_per_s)
+    return Measured(
+        target=target,
+        connections=connections,
+        figures=figures,
+        processed_per_s=processed_per_s,
+        cpu_us=(target.server.cpu_s() - cpu_s) / figures.requests * 1e6,
+    )
 
 
 def _rows(measured: Sequence[Measured]) -> list[Row]:
@@ -147,6 +155,7 @@ def _row(name: str, connections: int, mine: Sequence[Measured], hello_per_s: flo
         p50_ms=statistics.median(one.figures.p50_ms for one in mine),
         p99_ms=statistics.median(one.figures.p99_ms for one in mine),
         processed_per_s=statistics.median(one.processed_per_s for one in mine),
+        cpu_us=statistics.median(one.cpu_us for one in mine),
     )
 
 

@@ -17,6 +17,7 @@ from bench.machine import Cores, on_cores
 from bench.wrk_script import script
 
 MORE_S: Final = 60.0  # a load that takes so much longer than it should is stuck
+TIMEOUT_S: Final = 30  # slow is a figure, not a failure; wrk's own is 2 s
 NUMBERS: Final = 1_000_000_000  # the first event's number is below; each load begins among other visitors
 
 
@@ -62,4 +63,5 @@ def _command(plan: Plan, directory: Path) -> list[str]:
     path = directory / f"{plan.run}.lua"
     path.write_text(script(plan), "utf-8")
     url = f"http://127.0.0.1:{plan.port}{plan.path}"
-    return [wrk, "-t1", f"-c{plan.connections}", f"-d{max(1, round(plan.seconds))}s", "-s", str(path), url]
+    seconds = max(1, round(plan.seconds))
+    return [wrk, "-t1", f"-c{plan.connections}", f"-d{seconds}s", f"--timeout={TIMEOUT_S}s", "-s", str(path), url]

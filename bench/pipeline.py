@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from bench.backlog import Backlog, open_backlog
 from bench.errors import BenchFailed
-from bench.gateway_process import Gateway, Platforms, running_gateway, running_hello, running_platforms
+from bench.gateway_process import Gateway, Platforms, Server, running_gateway, running_hello, running_platforms
 from bench.load_plan import Figures, Plan
 from bench.raw_load import share_of
 from bench.report import Goal, Report, Section, spread_of
@@ -59,6 +59,7 @@ class Row(Struct, frozen=True, kw_only=True):
     backlog_median: float
     backlog_most: float
     gateway_cpu: float
+    cpu_us_per_event: float
     platforms_cpu: float
     anonymous_mib: float
     seconds: float
@@ -136,14 +137,14 @@ class _Pair:
         gateway: Gateway,
         platforms: Platforms,
         backlog: Backlog,
-        hello: int,
+        hello: Server,
     ) -> None:
         self._setting = setting
         self._pair = pair
         self._gateway = gateway
         self._platforms = platforms
         self._backlog = backlog
-        self._hello_port = hello
+        self._hello_server = hello
         self._hello: list[float] = []
 
     def run(self) -> Row:
@@ -162,8 +163,10 @@ class _Pair:
         raise BenchFailed(f"{' and '.join(self._pair)}: no rate was found that lasts; {rate / LESS:,.0f}/s does not")
 
     def _ask_hello(self) -> None:
-        plan = Plan(port=self._hello_port, path="/", shape="get", seconds=min(HELLO_S, self._setting.seconds(HELLO_S)))
-        self._hello.append(self._setting.run(plan).per_s)
+        plan = Plan(
+            port=self._hello_server.port, path="/", shape="get", seconds=min(HELLO_S, self._setting.seconds(HELLO_S))
+        )
+        self._hello.append(self._setting.run_other(plan).per_s)
         self._setting.tell(f"hello world: {self._hello[-1]:,.0f}/s")
 
     def _flood(self) -> float:
@@ -223,6 +226,7 @@ class _Pair:
             backlog_median=statistics.median(window.backlog),
             backlog_most=max(window.backlog),
             gateway_cpu=window.gateway_cpu_s / window.seconds,
+            cpu_us_per_event=window.gateway_cpu_s / max(1, window.deliveries) * len(self._pair) * 1e6,
             platforms_cpu=window.platforms_cpu_s / window.seconds,
             anonymous_mib=window.anonymous_mib,
             seconds=window.seconds,

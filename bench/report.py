@@ -12,7 +12,7 @@ from rich.table import Table
 
 from bench.machine import Cores, Machine
 
-WIDEST: Final = 8  # columns of a table
+WIDEST: Final = 9  # columns of a table
 
 
 class Goal(Struct, frozen=True, kw_only=True):

@@ -42,6 +42,10 @@ class Setting(Struct, frozen=True, kw_only=True):
         """The whole load. Raises BenchFailed where any request failed."""
         return load.checked(self.start(plan).wait())
 
+    def run_other(self, plan: Plan) -> Figures:
+        """A load on what the gateway is compared with, whose failed requests are not ours: they count as not made."""
+        return self.start(plan).wait()
+
     def report(self, bench: str, method: Iterable[str], sections: Iterable[Section], goals: Iterable[Goal]) -> Report:
         return Report(
             bench=bench,

@@ -41,6 +41,7 @@ class Row(Struct, frozen=True, kw_only=True):
     per_s: float
     spread: float  # between the rounds: how noisy the machine was
     share: float  # of the rate with the fewest visitors
+    cpu_us: float  # of the gateway for one event
     ack_p50_ms: float
     ack_p99_ms: float
     anonymous_mib: float
@@ -58,6 +59,7 @@ class Known(Struct, frozen=True, kw_only=True):
 class Measured(Struct, frozen=True, kw_only=True):
     visitors: int
     per_s: float
+    cpu_us: float
     p50_ms: float
     p99_ms: float
     anonymous_mib: float
@@ -87,12 +89,14 @@ def _open(setting: Setting, stack: ExitStack, visitors: int) -> Known:
 
 def _measure(setting: Setting, one: Known, seconds: float) -> Measured:
     started = time.perf_counter()
+    cpu_s = one.gateway.cpu_s()
     figures = setting.run(Plan(port=one.gateway.port, seconds=seconds, visitors=one.visitors))
     took_s = one.backlog.wait_empty() - started
     setting.tell(f"{one.visitors:,} visitors: {figures.requests / took_s:,.0f}/s")
     return Measured(
         visitors=one.visitors,
         per_s=figures.requests / took_s,
+        cpu_us=(one.gateway.cpu_s() - cpu_s) / figures.requests * 1e6,
         p50_ms=figures.p50_ms,
         p99_ms=figures.p99_ms,
         anonymous_mib=one.gateway.anonymous_mib(),
@@ -116,6 +120,7 @@ def _row(mine: Sequence[Measured], fewest_per_s: float) -> Row:
         per_s=per_s,
         spread=spread_of(one.per_s for one in mine),
         share=per_s / fewest_per_s,
+        cpu_us=statistics.median(one.cpu_us for one in mine),
         ack_p50_ms=statistics.median(one.p50_ms for one in mine),
         ack_p99_ms=statistics.median(one.p99_ms for one in mine),
         anonymous_mib=max(one.anonymous_mib for one in mine),

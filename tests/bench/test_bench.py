@@ -102,9 +102,9 @@ def test_state_compares_stores_of_few_and_of_many_visitors(setting: Setting) -> 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 def test_wrk_sends_the_events_and_its_figures_are_read(setting: Setting) -> None:
-    with running_hello(setting.cores) as port:
-        figures = setting.run(Plan(port=port, connections=4, seconds=1))
-        chunked = setting.run(Plan(port=port, connections=4, seconds=1, shape="chunked"))
+    with running_hello(setting.cores) as hello:
+        figures = setting.run(Plan(port=hello.port, connections=4, seconds=1))
+        chunked = setting.run(Plan(port=hello.port, connections=4, seconds=1, shape="chunked"))
     assert (figures.tool, figures.failed, chunked.failed) == ("wrk", 0, 0)
     assert figures.requests > 0
     assert chunked.requests > 0
