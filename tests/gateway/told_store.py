@@ -38,7 +38,9 @@ class Told:
         await versions.publish(self.world.store, self.world.writer, at_ms=1, fingerprint=text, summary=text)
 
     async def take(self, *events: Event, seconds: float = 1.0) -> None:
+        """One after the other, a millisecond apart."""
         for one in events:
+            self.world.clock.jump_ms += 1
             self.world.take(one)
             await self.world.settle()
         await self.world.run_for(seconds)
