@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.destinations.base import Destination
-from actors.event import Consent, Event, Purpose
+from actors.event import Consent, Event
 from actors.snapshot import Site
 
 NotRouted = Literal["no_route", "consent_denied", "consent_unknown", "sale_denied", "test_event"]
@@ -45,10 +45,10 @@ def refusal(event: Event, consent: Consent, destination: Destination, site: Site
     if event.source == "events_api" and _is_left_out(event, destination):
         return "no_route"
     for purpose in destination.consent if destination.consent is not None else destination.needs:
-        state = _effective(consent, purpose, site)
-        if state == "denied":
+        choice = getattr(consent, purpose)
+        if choice == "denied":
             return "consent_denied"
-        if state is None:
+        if choice is None and site.consent_default == "denied":
             return "consent_unknown"
     if consent.sale_of_data == "denied" and not destination.without_sale:
         return "sale_denied"
@@ -58,8 +58,3 @@ def refusal(event: Event, consent: Consent, destination: Destination, site: Site
 def _is_left_out(event: Event, destination: Destination) -> bool:
     field = EVENTS_API_FIELDS.get(destination.platform)
     return field is not None and field not in event.custom_data.properties
-
-
-def _effective(consent: Consent, purpose: Purpose, site: Site) -> str | None:
-    """A choice that was made, else the site's default: absent counts as that, except for a needed opt-out."""
-    return getattr(consent, purpose) or site.consent_default
