@@ -16,6 +16,7 @@ CLOCK_JUMP_MS: Final = 400 * 24 * 3_600_000  # nothing is kept for so long
 BREAKER_AFTER: Final = 5  # failures in a row
 PROBE_FIRST_S: Final = 5.0
 PROBE_MOST_S: Final = 300.0
+PROBES_COUNTED: Final = 16  # more do not lengthen the wait: after days, the power of two would be no float any more
 
 
 def next_attempt_ms(now_ms: int, tries: int, first_ms: int, asked_s: float | None, random: Random) -> int | None:
@@ -78,7 +79,7 @@ class Breaker:
         if self.state == "open":
             return
         wait_s = min(PROBE_MOST_S, PROBE_FIRST_S * 2**self._probes)
-        self._probes += 1
+        self._probes = min(self._probes + 1, PROBES_COUNTED)
         self._probe_at_s = now_s + wait_s * self._random.uniform(1 - JITTER, 1 + JITTER)
         self.state = "open"
 

@@ -197,7 +197,7 @@ def of_platform(
     yield from (f"{place} took {key}, which nobody sent" for key in taken.keys() - ours.keys())
     if station.platform != "google_ads" and not plan.jumps:
         yield from (f"{place} refused: {words}" for words in station.refused[:3])
-    if not plan.goes_back and station.platform != "google_ads":
+    if not plan.jumps and station.platform != "google_ads":
         yield from _first_attempts_in_order(station, ledger, snapshot)
 
 

@@ -42,10 +42,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     hold_ms: int
     rescan_s: float  # how often what nothing wakes looks around
 
-    @property
-    def goes_back(self) -> bool:
-        return any(jump.shift_ms < 0 for jump in self.jumps)
-
 
 def stream(seed: int, name: str) -> Random:
     """A random source of its own for each part, so that one's draws do not shift another's."""

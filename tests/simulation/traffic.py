@@ -152,7 +152,7 @@ class Traffic:
         return f"{prefix}-{self._number}"
 
     def _event(self, who: Shopper, name: str, event_id: str, **custom: Any) -> dict[str, Any]:
-        self._last_ms = max(self._last_ms + 1, self._now_ms()) if not self._plan.jumps else self._now_ms()
+        self._last_ms = max(self._last_ms + 1, self._now_ms())
         event: dict[str, Any] = {
             "event_name": name,
             "event_id": event_id,
