@@ -78,7 +78,10 @@ def run(config_path: Path | None) -> None:
 @cli.command("check-config")
 @config_option
 def check_config(config_path: Path | None) -> None:
-    """Check the configuration and say what it declares."""
+    """Check the configuration and say what it declares.
+
+    Example: gateway check-config --config /etc/gateway/config.toml
+    """
     config = read_config(config_path)
     for note in config.notes:
         click.echo(f"note: {note}")

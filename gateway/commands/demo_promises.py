@@ -143,7 +143,7 @@ def _duplicates(store: Store, seen: _Seen) -> Promise:
 
 def _meta(seen: _Seen) -> Promise:
     wanted = [one.event_id for one in seen.events if one.consent == "granted" and META_NAMES.get(one.event_name)]
-    return _exactly("Meta", wanted, [one["event_id"] for one in seen.took["meta"]])
+    return exactly("Meta", wanted, [one["event_id"] for one in seen.took["meta"]])
 
 
 def _ga4(seen: _Seen) -> Promise:
@@ -154,7 +154,7 @@ def _ga4(seen: _Seen) -> Promise:
         for request in seen.took["ga4"]
         for one in request["events"]
     ]
-    return _exactly("GA4", wanted, got)
+    return exactly("GA4", wanted, got)
 
 
 def _ga4_key(event_name: str, order_id: str | None) -> str:
@@ -166,7 +166,7 @@ def _google_ads(seen: _Seen) -> Promise:
     wanted = [
         one.order_id or "" for one in seen.events if one.event_name == "purchase_placed" and one.consent == "granted"
     ]
-    return _exactly("Google Ads", wanted, [one["transactionId"] for one in seen.took["google_ads"]])
+    return exactly("Google Ads", wanted, [one["transactionId"] for one in seen.took["google_ads"]])
 
 
 def _webhook(store: Store, seen: _Seen) -> Promise:
@@ -175,7 +175,7 @@ def _webhook(store: Store, seen: _Seen) -> Promise:
     got = [one["data"]["event_id"] for one in seen.took["webhook"]]
     missing = set(wanted) - set(got)
     waiting = {event_id: row for event_id in missing if (row := _failed(store, event_id)) is not None}
-    promise = _exactly("the webhook's receiver", [one for one in wanted if one not in waiting], got)
+    promise = exactly("the webhook's receiver", [one for one in wanted if one not in waiting], got)
     if not waiting:
         return promise
     first_ms = min(row.next_at_ms or 0 for row in waiting.values())
@@ -195,7 +195,7 @@ def _failed(store: Store, event_id: str) -> DeliveryRow | None:
     return None
 
 
-def _exactly(platform: str, wanted: list[str], got: list[str]) -> Promise:
+def exactly(platform: str, wanted: list[str], got: list[str]) -> Promise:
     """The same things, each as often."""
     lost, extra = Counter(wanted) - Counter(got), Counter(got) - Counter(wanted)
     observed = f"{len(wanted) - lost.total()} of {len(wanted)}, {extra.total()} too many"
