@@ -97,7 +97,7 @@ def deliveries(
             click.echo(msgspec.json.encode(line))
         return
     out = console()
-    out.print(_table(found) if found else "no such deliveries")
+    out.print(_table(found, has_sites=len(sites) > 1) if found else "no such deliveries")
     if len(found) == limit:
         out.print(f"the newest {limit}; --limit shows more", style="dim")
 
@@ -144,18 +144,17 @@ def _event_of(facts: EventFacts) -> dict[str, Any]:
     }
 
 
-def _table(lines: list[Line]) -> Table:
+def _table(lines: list[Line], *, has_sites: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("received (UTC)", "site", "event", "event id", "destination", "status"):
+    for column in ("received", "event", "event id", "destination", "status"):
         table.add_column(column, overflow="fold")
     for column in ("tries", "HTTP"):
         table.add_column(column, justify="right")
-    table.add_column("next or why")
+    table.add_column("next or why", overflow="fold")
     for line in lines:
         table.add_row(
-            line.received_at[:-1].replace("T", " "),
-            line.site,
-            visible(line.event_name),
+            _short(line.received_at),
+            f"{line.site}: {visible(line.event_name)}" if has_sites else visible(line.event_name),
             visible(line.event_id),
             line.destination,
             Text(line.status, STYLES.get(line.status, "")),
@@ -168,7 +167,12 @@ def _table(lines: list[Line]) -> Table:
 
 def _next_or_why(line: Line) -> str:
     if line.next_attempt_at is not None:
-        return f"next attempt {line.next_attempt_at[:19].replace('T', ' ')}: {visible(line.words, WORDS_CHARS)}"
+        return f"next at {_short(line.next_attempt_at)}: {visible(line.words, WORDS_CHARS)}"
     if line.latency_ms is not None:
         return f"after {shown_span(line.latency_ms)}"
     return visible(": ".join(part for part in (line.reason, line.words) if part), WORDS_CHARS) or "waits"
+
+
+def _short(at: str) -> str:
+    """`11-20 14:06:34`, of RFC 3339."""
+    return at[5:19].replace("T", " ")

@@ -36,7 +36,7 @@ def _parts(story: Story) -> Iterator[RenderableType]:
     if story.status not in ("held", "merged", "duplicate"):
         yield _title("Destinations")
         for one in story.destinations:
-            yield from _destination(one)
+            yield from _destination(one, story.received_at)
         if not story.destinations:
             yield _line("the site has none")
 
@@ -64,14 +64,13 @@ def _head(story: Story) -> Text:
 
 
 def _copies(story: Story) -> Table:
-    table = _table("received (UTC)", "source", "event id", "became", "met by", "differs in")
+    table = _table("received", "source", "event id", "became", "met by", "differs in")
     for copy in story.copies:
-        became = "merged into it" if copy.became == "merged" else copy.became
         table.add_row(
-            _time(copy.received_at),
+            _since(copy.received_at, story.received_at),
             copy.source,
             visible(copy.event_id),
-            became,
+            copy.became,
             visible(copy.met_by),
             ", ".join(copy.conflicts),
         )
@@ -103,20 +102,20 @@ def _consent(story: Story) -> str:
     return f"{choices} ({told})" if choices else told
 
 
-def _destination(one: DestinationStory) -> Iterator[RenderableType]:
+def _destination(one: DestinationStory, received_at: str) -> Iterator[RenderableType]:
     name = one.destination if not one.platform else f"{one.destination} ({one.platform})"
-    yield Text.assemble("  ", (f"{one.status:<10}", STYLES.get(one.status, "")), f" {name}: ", one.why)
+    yield _indented(Text.assemble((f"{one.status:<10}", STYLES.get(one.status, "")), f" {name}: ", one.why), 2)
     if one.words and not one.attempts:
         yield _line(f"said: {visible(one.words)}", 13)
     if one.attempts:
-        yield _indented(_attempts(one.attempts), 13)
+        yield _indented(_attempts(one.attempts, received_at), 13)
 
 
-def _attempts(attempts: tuple[AttemptStory, ...]) -> Table:
-    table = _table("attempt (UTC)", "HTTP", "took", "outcome", "events in it", "in the platform's words")
+def _attempts(attempts: tuple[AttemptStory, ...], received_at: str) -> Table:
+    table = _table("attempt", "HTTP", "took", "outcome", "batch", "the platform's words")
     for one in attempts:
         table.add_row(
-            _time(one.at),
+            _since(one.at, received_at),
             str(one.status) if one.status is not None else "-",
             shown_span(one.latency_ms) if one.latency_ms is not None else "-",
             one.outcome if one.counts else f"{one.outcome} (does not count)",
@@ -143,6 +142,12 @@ def _line(text: str, indent: int = 2) -> RenderableType:
 
 def _indented(what: RenderableType, indent: int = 2) -> RenderableType:
     return Padding(what, (0, 0, 0, indent), expand=False)
+
+
+def _since(at: str, received_at: str) -> str:
+    """A time without its day, where that is the day of the event's arrival, which stands at the top."""
+    shown = _time(at)
+    return shown[11:] if at[:10] == received_at[:10] else shown
 
 
 def _time(rfc3339: str) -> str:
