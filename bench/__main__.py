@@ -1,8 +1,10 @@
 """`python -m bench`: runs the benches, prints their tables, writes their figures as JSON."""
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 import click
 from rich.console import Console
@@ -12,6 +14,7 @@ from bench.errors import BenchFailed
 from bench.report import Report
 from bench.setting import Setting, open_setting
 
+FILE_WIDTH: Final = 120
 BENCHES: Mapping[str, Callable[[Setting], Report]] = MappingProxyType(
     {"ingest": ingest.run, "pipeline": pipeline.run, "recovery": recovery.run, "state": state.run}
 )
@@ -31,7 +34,7 @@ def main(name: str, seconds: float | None, quick: bool, out: Path) -> None:
     Example: python -m bench ingest --seconds 10
     """
     out.mkdir(parents=True, exist_ok=True)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
     for bench in BENCHES if name == "all" else (name,):
         try:
             with open_setting(out, seconds=seconds, is_quick=quick, tell=_tell) as setting:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from bench.machine import Cores, Machine
 
-WIDEST: Final = 9  # columns of a table
+MOST_COLUMNS: Final = 8
 
 
 class Goal(Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ def _table(section: Section) -> Table:
     """One line for a row; where that would be too wide for a terminal, one line for a field."""
     names = section.rows[0].__struct_fields__
     lines = [[name, *(_text(getattr(row, name)) for row in section.rows)] for name in names]
-    if len(names) <= WIDEST:
+    if len(names) <= MOST_COLUMNS or len(section.rows) >= len(names):
         lines = [list(line) for line in zip(*lines, strict=True)]
     table = Table(*lines[0], title=section.title, title_justify="left")
     for column in table.columns:
