@@ -1,25 +1,31 @@
 """Strict local platforms for tests, demo and benches.
 
 base.py        what a simulated platform is; faults it may be told to play
-meta.py, ga4.py, google_ads.py, webhook.py   one platform each
+meta.py, ga4.py, google_ads.py, webhook.py, linkedin.py, reddit.py, criteo.py   one platform each
 server.py      the HTTP server that mounts them; faults.py plays faults, control.py steers from another process
 `python -m bench.simulator` serves all of them.
 """
 
 from bench.simulator.base import Accepted, Fault, Platform, SimRequest, SimResponse
+from bench.simulator.criteo import CriteoSim
 from bench.simulator.ga4 import Ga4Sim
 from bench.simulator.google_ads import GoogleAdsSim
+from bench.simulator.linkedin import LinkedInSim
 from bench.simulator.meta import MetaSim
+from bench.simulator.reddit import RedditSim
 from bench.simulator.server import Simulator
 from bench.simulator.webhook import WebhookSim
 
 __all__ = [
     "Accepted",
+    "CriteoSim",
     "Fault",
     "Ga4Sim",
     "GoogleAdsSim",
+    "LinkedInSim",
     "MetaSim",
     "Platform",
+    "RedditSim",
     "SimRequest",
     "SimResponse",
     "Simulator",
@@ -30,4 +36,4 @@ __all__ = [
 
 def all_platforms() -> list[Platform]:
     """One of each platform, with its own defaults."""
-    return [MetaSim(), Ga4Sim(), GoogleAdsSim(), WebhookSim()]
+    return [MetaSim(), Ga4Sim(), GoogleAdsSim(), WebhookSim(), LinkedInSim(), RedditSim(), CriteoSim()]

@@ -26,6 +26,10 @@ ENV = {
     "GADS_CLIENT_SECRET": "secret",
     "GADS_REFRESH_TOKEN": "token",
     "GADS_ACCESS_TOKEN": "token",
+    "LINKEDIN_ACCESS_TOKEN": "token",
+    "LINKEDIN_CLIENT_SECRET": "secret",
+    "LINKEDIN_REFRESH_TOKEN": "token",
+    "REDDIT_ACCESS_TOKEN": "token",
     "WEBHOOK_SECRET": "whsec_" + "A" * 44,
     "WEBHOOK_AUTHORIZATION": "Bearer abc",
 }

@@ -11,8 +11,9 @@ import httpx
 import msgspec
 import pytest
 
-from actors.destinations import AnyDestination, Ga4, GoogleAds, Meta, Webhook
+from actors.destinations import AnyDestination, Criteo, Ga4, GoogleAds, LinkedIn, Meta, Reddit, Webhook
 from actors.destinations.base import Attempt, Delivered, Destination, Drop, Payload, Request, Response
+from actors.destinations.linkedin import NAMES as LINKEDIN_NAMES
 from actors.event import CustomData, Event, Item, Page, Plaintext, UserData
 from actors.names import CANONICAL_NAMES
 from actors.secret import Secret
@@ -23,6 +24,7 @@ from tests.actors.destinations.cases import AT_MS, everything, full_custom_data,
 DOCS = Path(__file__).parents[3] / "docs" / "destinations"
 TAKES_BACK = ("order_cancelled", "order_refunded")  # Google Ads refuses a conversion action for these
 ACTIONS = {name: "987654321" for name in (*CANONICAL_NAMES, "quiz_finished") if name not in TAKES_BACK}
+RULES = {name: "12345678" for name in ACTIONS if LINKEDIN_NAMES.get(name, "OTHER")}
 CASES: tuple[AnyDestination, ...] = (
     Meta(id="meta", pixel_id="1234567890123456", access_token=Secret("canary-token-meta")),
     Ga4(id="ga4", measurement_id="G-ABCDE12345", api_secret=Secret("canary-secret-ga4")),
@@ -35,8 +37,19 @@ CASES: tuple[AnyDestination, ...] = (
         via="google_ads_api",
     ),
     Webhook(id="hook", url="https://hooks.example.com/in", secret=Secret(WEBHOOK_SECRET)),
+    LinkedIn(id="linkedin", conversion_rules=RULES, access_token=Secret("canary-token-linkedin"), user_info="hashed"),
+    Reddit(id="reddit", pixel_id="a2_abc", access_token=Secret("canary-token-reddit")),
+    Criteo(id="criteo", partner_id="98765", caller_id="4321", country="US", language="en"),
 )
-SECRETS = ("canary-token-meta", "canary-secret-ga4", "canary-token-b", "canary-token-a", WEBHOOK_SECRET)
+SECRETS = (
+    "canary-token-meta",
+    "canary-secret-ga4",
+    "canary-token-b",
+    "canary-token-a",
+    WEBHOOK_SECRET,
+    "canary-token-linkedin",
+    "canary-token-reddit",
+)
 HOSTILE = {
     "quotes": "\"'`</script>\\",
     "newlines": "a\r\nX-Injected: 1\n\tb",
