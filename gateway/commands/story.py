@@ -259,8 +259,8 @@ def _why_not_routed(reason: str, consent: Mapping[str, str]) -> str:
     denied = [purpose for purpose, choice in consent.items() if choice == "denied"]
     told = {
         "no_route": "the destination does not take events of this name",
-        "consent_denied": f"consent is denied ({', '.join(denied) or 'by default'})",
-        "consent_unknown": "no consent was stated, and the site's default does not stand in for it",
+        "consent_denied": f"consent is denied ({', '.join(denied)})",
+        "consent_unknown": "no consent was stated, and the site counts that as denied",
         "sale_denied": "the sale of data is denied, and the platform has no way to honour that",
         "test_event": "it is a test event",
     }

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -11,12 +12,15 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from actors.event import Consent, CustomData, EmailDigests, Event, UserData
+from actors.routing import NotRouted
 from gateway import exit_codes
 from gateway.commands.reading import visible
+from gateway.commands.story import Facts, tell
+from store.records import EventRow
 from tests.gateway.told_store import Told, nowhere
-from tests.support.making import VISITOR, event, purchase
+from tests.support.making import VISITOR, event, purchase, snapshot
 from tests.support.platform import FakeSender, Single, answer
-from tests.support.world import World
+from tests.support.world import SHARDS, World
 
 MakeWorld = Callable[..., World]
 DIGEST = "5f1e" * 16
@@ -111,6 +115,27 @@ async def test_what_consent_kept_in_says_which_purpose_was_denied(
     [destination] = told.json("explain", "e-1")["destinations"]
     assert (destination["status"], destination["reason"]) == ("not_routed", "consent_denied")
     assert "denied (marketing)" in destination["why"]
+
+
+async def test_consent_that_nobody_stated_is_told_apart(autojump_clock: MockClock, make_world: MakeWorld) -> None:
+    told = Told(make_world)
+    told.world.restart(snapshot(msgspec.structs.replace(told.shop, consent_default="denied")))
+    await told.begin()
+    told.world.store.fix_shards(SHARDS)
+    await told.take(event("e-1"))
+    [destination] = told.json("explain", "e-1")["destinations"]
+    assert destination["why"] == "Not counted: no consent was stated, and the site counts that as denied."
+
+
+@pytest.mark.parametrize("reason", get_args(NotRouted))
+def test_every_reason_not_to_route_has_its_sentence(reason: str) -> None:
+    row = EventRow(
+        site="shop", event_id="e", event_name="n", source="server", received_at_ms=1, shard=0, sequence=1,
+        status="processed", not_routed={"acme": reason}, consent={"marketing": "denied"},
+    )  # fmt: skip
+    [destination] = tell(Facts(row=row, event=None, first=None), {}).destinations
+    assert reason not in destination.why
+    assert destination.why.startswith("Not counted: ")
 
 
 async def test_what_was_never_tried_is_told_as_waiting(autojump_clock: MockClock, make_world: MakeWorld) -> None:
