@@ -15,11 +15,28 @@ LATE_S = 1.0  # a group that has waited so long goes before full ones
 
 
 class _Group:
-    __slots__ = ("since_s", "works")
+    """Deliveries of one envelope: new and retried ones go by turns, so that neither line waits for the whole other."""
+
+    __slots__ = ("_lines", "_turn", "since_s")
 
     def __init__(self, since_s: float) -> None:
-        self.works: deque[Work] = deque()
+        self._lines: tuple[deque[Work], deque[Work]] = (deque(), deque())  # by lane of the outbox
+        self._turn = 0
         self.since_s = since_s
+
+    def __len__(self) -> int:
+        return len(self._lines[0]) + len(self._lines[1])
+
+    def add(self, work: Work) -> None:
+        self._lines[work.due.lane].append(work)
+
+    def head(self) -> Work:
+        return (self._lines[self._turn] or self._lines[1 - self._turn])[0]
+
+    def pop(self) -> Work:
+        line = self._turn if self._lines[self._turn] else 1 - self._turn
+        self._turn = 1 - line
+        return self._lines[line].popleft()
 
 
 class Lots:
@@ -41,8 +58,8 @@ class Lots:
         group = self._groups.get(envelope)
         if group is None:
             group = self._groups[envelope] = _Group(now_s)
-        group.works.append(work)
-        if len(group.works) == self._limits.events:
+        group.add(work)
+        if len(group) == self._limits.events:
             self._full[envelope] = None
 
     def add_first(self, works: list[Work]) -> None:
@@ -81,10 +98,10 @@ class Lots:
         envelope = self._next(now_s)
         group = self._groups.pop(envelope)
         self._full.pop(envelope, None)
-        lot = self._fill(group.works, min(most, self._limits.events), len(envelope))
-        if group.works:  # behind the others: an envelope that never runs dry must not keep them waiting
+        lot = self._fill(group, min(most, self._limits.events), len(envelope))
+        if group:  # behind the others: an envelope that never runs dry must not keep them waiting
             self._groups[envelope] = group
-            if len(group.works) >= self._limits.events:
+            if len(group) >= self._limits.events:
                 self._full[envelope] = None
         return lot
 
@@ -101,12 +118,12 @@ class Lots:
             self._first.appendleft(rest)
         return lot
 
-    def _fill(self, works: deque[Work], most: int, envelope_bytes: int) -> list[Work]:
-        lot = [works.popleft()]
+    def _fill(self, group: _Group, most: int, envelope_bytes: int) -> list[Work]:
+        lot = [group.pop()]
         size = OVERHEAD_BYTES + envelope_bytes + len(lot[0].payload.body)
-        while works and len(lot) < most:
-            size += len(works[0].payload.body) + 1
+        while group and len(lot) < most:
+            size += len(group.head().payload.body) + 1
             if size > self._limits.body_bytes:
                 break
-            lot.append(works.popleft())
+            lot.append(group.pop())
         return lot

@@ -1,6 +1,6 @@
 """Takes what is due out of one destination's outbox, ready to be sent: read, checked for age, encoded.
 
-What is taken stays in the outbox until it is settled; `in_hand` keeps it from being taken twice.
+What is taken stays in the outbox until it is settled; it is remembered so that it is not taken twice.
 """
 
 import math
@@ -23,7 +23,7 @@ from store.env import Store
 from store.outbox import Due, due, strays
 from store.records import EventRow
 
-IN_HAND: Final = 4_000  # deliveries taken and not settled, at most
+IN_HAND: Final = 4_000  # deliveries taken and not settled, at most: half of them new, half of them retried
 FETCH: Final = 256  # rows read in one step
 FARTHEST_MS: Final = MOST_MS + 3_600_000  # no delivery is put off for longer
 RESCAN_S: Final = 10.0  # the lanes are read from their beginning so often, should the clock have gone back
@@ -59,7 +59,7 @@ class Taker:
         open_plaintext: OpenPlaintext | None,
         rescan_s: float = RESCAN_S,
     ) -> None:
-        self.in_hand: set[bytes] = set()
+        self._in_hand: dict[int, set[bytes]] = {keys.NEW_LANE: set(), keys.RETRY_LANE: set()}
         self._site = site
         self._destination = destination
         self._key = keys.destination(site, destination.id)
@@ -74,7 +74,7 @@ class Taker:
 
     @property
     def is_full(self) -> bool:
-        return len(self.in_hand) >= IN_HAND
+        return all(self._most(lane) == 0 for lane in self._in_hand)
 
     def take(self) -> Taken:
         """What is due now, up to `FETCH` of each lane."""
@@ -86,10 +86,12 @@ class Taker:
             rows = [row for lane in self._resume for row in self._strays(lane, now_ms)]
         times: list[int] = []
         for lane, resume in self._resume.items():
-            scan = due(self._store, self._key, lane, resume, now_ms, self._most(), self.in_hand)
+            if (most := self._most(lane)) == 0:
+                continue
+            scan = due(self._store, self._key, lane, resume, now_ms, most, self._in_hand[lane])
             self._resume[lane] = scan.resume
             times += [scan.next_due_ms] if scan.next_due_ms is not None else []
-            rows += self._hold(scan.rows)
+            rows += self._hold(lane, scan.rows)
         taken = [self._encode(row, now_ms) for row in rows]
         return Taken(
             works=[one for one in taken if isinstance(one, Work)],
@@ -98,18 +100,19 @@ class Taker:
         )
 
     def _strays(self, lane: int, now_ms: int) -> list[Due]:
-        return self._hold(strays(self._store, self._key, lane, now_ms, FARTHEST_MS, self._most(), self.in_hand))
+        held = self._in_hand[lane]
+        return self._hold(lane, strays(self._store, self._key, lane, now_ms, FARTHEST_MS, self._most(lane), held))
 
-    def _hold(self, rows: list[Due]) -> list[Due]:
-        self.in_hand.update(row.outbox_key for row in rows)
+    def _hold(self, lane: int, rows: list[Due]) -> list[Due]:
+        self._in_hand[lane].update(row.outbox_key for row in rows)
         return rows
 
-    def _most(self) -> int:
-        return min(FETCH, IN_HAND - len(self.in_hand))
+    def _most(self, lane: int) -> int:
+        return min(FETCH, IN_HAND // 2 - len(self._in_hand[lane]))
 
     def let_go(self, work: Work) -> None:
         """The delivery is settled, or waits in the outbox again."""
-        self.in_hand.discard(work.due.outbox_key)
+        self._in_hand[work.due.lane].discard(work.due.outbox_key)
 
     def _encode(self, row: Due, now_ms: int) -> Work | Settled:
         """The delivery ready to send, or why it never can be."""

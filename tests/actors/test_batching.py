@@ -18,9 +18,9 @@ ROW = EventRow(
 )  # fmt: skip
 
 
-def work(number: int, envelope: bytes = b"", body: bytes = b"{}") -> Work:
+def work(number: int, envelope: bytes = b"", body: bytes = b"{}", lane: int = 0) -> Work:
     due = Due(
-        outbox_key=number.to_bytes(8, "big"), lane=0, due_ms=0, event_key=b"k", event=ROW, body=b"", delivery=None,
+        outbox_key=number.to_bytes(8, "big"), lane=lane, due_ms=0, event_key=b"k", event=ROW, body=b"", delivery=None,
         received_at_ms=1,
     )  # fmt: skip
     return Work(due, ROW, Payload(body, envelope))
@@ -98,6 +98,12 @@ def test_an_envelope_that_never_runs_dry_keeps_no_other_waiting() -> None:
         sent.append(numbers(made.take(now_s, 10)))
         now_s += 0.1
         assert now_s < 2 * LATE_S
+
+
+def test_new_and_retried_deliveries_go_by_turns() -> None:
+    made = lots(*(work(number, lane=1) for number in range(6)), *(work(number) for number in range(10, 13)))
+    assert numbers(made.take(1.0, 4)) == [10, 0, 11, 1]
+    assert numbers(made.take(1.0, 10)) == [12, 2, 3, 4, 5]
 
 
 # --- splitting -----------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from tests.support.platform import FakeSender
 
 SHARDS = 4
 BUDGET = 256 << 20
+SELDOM_S = 300.0  # how often what idles looks round unasked: days of virtual time stay cheap
 
 
 class Clock:
@@ -138,7 +139,7 @@ class World:
         self.core = Core(
             self.store, self.writer, self.snapshot, now_ms=self.clock.now_ms, random=Random(self._seed),
             observer=self.observer, shards=SHARDS, outbox_limit=self._outbox_limit, on_commit=self._wake,
-            kinds=self._kinds, stopwatch=lambda: 0.0,
+            kinds=self._kinds, idle_s=SELDOM_S, stopwatch=lambda: 0.0,
         )  # fmt: skip
         self.core._warm = WarmActors(self.store, self._kinds, actors_kept=self._actors_kept)
 
@@ -182,7 +183,7 @@ class World:
         hub = Hub(
             store=self.store, writer=self.writer, now_ms=self.clock.now_ms, random=Random(self._seed),
             observer=self.observer, on_settled=self.core.settle, at_point=lambda name: self.at_point(name),
-            stopwatch=trio.current_time,
+            stopwatch=trio.current_time, rescan_s=SELDOM_S,
         )  # fmt: skip
         self.dispatchers = {
             destination.id: Dispatcher(site.id, destination, self._sender(destination.id), hub)
