@@ -1,6 +1,7 @@
 """The store: one LMDB environment per data directory, the gateway's only memory.
 
     env.py        opens the environment, its databases and its format version
+    whole.py      reads a whole file, in a process that may die of it
     keys.py       every key, encoded so that each question is one range scan
     records.py    every stored record, versioned and checksummed
     writer.py     the one writing thread: takes what waits, commits it together, reports

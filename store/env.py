@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, cast
 import lmdb
 from msgspec import Struct
 
-from store.errors import FormatError, StoreError
+from store.errors import FormatError, StoreBroken, StoreError
+from store.whole import is_whole
 
 if TYPE_CHECKING:
     from lmdb import _Database
@@ -92,13 +93,31 @@ class Store:
             raise StoreError(f"opening {path}: {error}") from error
         try:
             self.env.reader_check()
+            if not is_readonly:
+                self._complete()
             self.dbs = self._open_readonly() if is_readonly else self._open_databases()
         except lmdb.Error as error:
             self.close()
             raise StoreError(f"opening {path}: {error}") from error
-        except FormatError:
+        except StoreError:
             self.close()
             raise
+
+    def _complete(self) -> None:
+        """Refuses a file that was cut short: the first page that is not there would end the process (SIGBUS).
+
+        A sound file too may be shorter than its meta page says, by pages that were never written. So zeros take the
+        place of what is not there, and all is read once to see whether something is missing.
+        """
+        file = self.path / "data.mdb"
+        size = os.stat(file).st_size
+        whole = (self.env.info()["last_pgno"] + 1) * self.env.stat()["psize"]
+        if size >= whole:
+            return
+        os.truncate(file, whole)
+        if not is_whole(str(self.path)):
+            os.truncate(file, size)
+            raise StoreError(f"{file} was cut short: {size} of {whole} bytes are there; restore a backup")
 
     def _open_readonly(self) -> dict[str, "_Database"]:
         meta = self.env.open_db(b"meta", create=False)
@@ -118,28 +137,31 @@ class Store:
 
     def fix_shards(self, shards: int) -> None:
         """The number of shards is set once: another one would send a visitor's events to another shard."""
-        with self.env.begin(write=True) as txn:
-            found = fetch(txn, self.dbs["meta"], b"shards")
-            if found is None:
+        found = self.shards()
+        if found is None:
+            with _broken_by("writing", self.path), self.env.begin(write=True) as txn:
                 txn.put(b"shards", str(shards).encode(), db=self.dbs["meta"])
-        if found is not None and int(found) != shards:
-            told = f"the configuration says {shards}; keep {int(found)}"
-            raise FormatError(f"{self.path} has {int(found)} shards, {told}")
+        if found is not None and found != shards:
+            told = f"the configuration says {shards}; keep {found}"
+            raise FormatError(f"{self.path} has {found} shards, {told}")
 
     def shards(self) -> int | None:
         """The number of shards that was set; None before the first start."""
-        with self.env.begin() as txn:
+        with self.read() as txn:
             found = fetch(txn, self.dbs["meta"], b"shards")
         return int(found) if found is not None else None
 
     @contextmanager
     def read(self) -> Iterator[lmdb.Transaction]:
-        """A read transaction. Never keep it open across an `await`: it would keep every page written since."""
-        with self.env.begin() as txn:
+        """A read transaction. Never keep it open across an `await`: it would keep every page written since.
+
+        Raises StoreBroken where the file cannot be read on: nothing that was built on it is sure.
+        """
+        with _broken_by("reading", self.path), self.env.begin() as txn:
             yield txn
 
     def usage(self) -> Usage:
-        with self.env.begin() as txn:
+        with self.read() as txn:
             stats = [txn.stat(db) for db in self.dbs.values()]
         pages = sum(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"] for stat in stats)
         file_bytes = os.stat(self.path / "data.mdb").st_blocks * 512
@@ -153,6 +175,16 @@ class Store:
 
     def close(self) -> None:
         self.env.close()
+
+
+@contextmanager
+def _broken_by(what: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except lmdb.ReadersFullError:
+        raise  # says nothing about the file
+    except lmdb.Error as error:
+        raise StoreBroken(f"{what} {path}: {error}") from error
 
 
 def fetch(txn: lmdb.Transaction, db: "_Database", key: bytes) -> bytes | None:

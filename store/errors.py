@@ -3,7 +3,7 @@
 StoreError
 ├── FormatError     the store was written by another version of the gateway, or is not one of ours
 ├── StoreFull       the disk budget or the disk is used up: nothing of this write was kept
-├── StoreBroken     a commit failed: what is on disk is unknown to this process, which must stop and reopen
+├── StoreBroken     a commit failed, or the file cannot be read on: this process must stop and open it again
 └── Unreadable      a row is damaged or of an unknown version
 """
 
@@ -21,7 +21,7 @@ class StoreFull(StoreError):
 
 
 class StoreBroken(StoreError):
-    """A commit failed; the process must stop and open the store again."""
+    """A commit failed, or the file cannot be read on; the process must stop and open the store again."""
 
 
 class Unreadable(StoreError):
