@@ -99,16 +99,21 @@ class Worker:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(writer.run)
-                async with trio.open_nursery() as parts:
-                    await self._start(parts, store, writer)
-                    on_ready(self._listener)
-                    log.info("ready", role=self._process.role, pid=os.getpid())
-                    await self._stop.wait()
-                    await self._stop_parts()
-                    parts.cancel_scope.cancel()
-                writer.close()
+                try:
+                    await self._serve(store, writer, on_ready)
+                finally:
+                    writer.close()  # else it would hold up the end of a worker that fails, too
         finally:
             store.close()
+
+    async def _serve(self, store: Store, writer: ThreadWriter, on_ready: Callable[[Listener | None], None]) -> None:
+        async with trio.open_nursery() as parts:
+            await self._start(parts, store, writer)
+            on_ready(self._listener)
+            log.info("ready", role=self._process.role, pid=os.getpid())
+            await self._stop.wait()
+            await self._stop_parts()
+            parts.cancel_scope.cancel()
 
     def stop(self) -> None:
         self._stop.set()

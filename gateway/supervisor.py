@@ -19,12 +19,14 @@ import trio
 from msgspec import Struct
 
 from gateway.config import Config
-from gateway.exit_codes import FAILED, FINAL, OK
+from gateway.exit_codes import BROKEN, FAILED, FINAL, OK
 from gateway.listener import open_listening_socket
 
 AGAIN_S: Final = 0.1  # a worker that ended is started again after so long,
 AGAIN_MOST_S: Final = 5.0  # and later and later while it ends at once
 STEADY_S: Final = 10.0
+BROKEN_MOST: Final = 5  # a worker that the store ended so often, each time soon after its start, is given up
+STORE_SIGNALS: Final = frozenset({-signal.SIGBUS, -signal.SIGSEGV, -signal.SIGABRT})  # of a mapped file that is damaged
 STOP_S: Final = 15.0  # workers bound their own stop at 10 s
 
 log = structlog.get_logger()
@@ -72,18 +74,24 @@ class Supervisor:
 
     async def _keep(self, plan: Plan, listening: socket.socket, lifeline: int, workers: trio.Nursery) -> None:
         """Starts a worker until it ends in a way that another start cannot mend, or everything stops."""
-        wait_s = AGAIN_S
+        wait_s, broken = AGAIN_S, 0
         while not self._stopping.is_set():
             began_s = trio.current_time()
             code = await self._run_one(plan, listening, lifeline)
             if self._stopping.is_set():
                 return
             log.error("worker_ended", role=plan.role, number=plan.number, code=code)
-            if code in FINAL:
-                self._exit_code = code
+            is_steady = trio.current_time() - began_s > STEADY_S
+            broken = broken + 1 if not is_steady and (code == BROKEN or code in STORE_SIGNALS) else 0
+            if broken >= BROKEN_MOST:
+                log.error(
+                    "given_up", role=plan.role, hint="gateway check-store tells what is damaged; restore a backup"
+                )
+            if code in FINAL or broken >= BROKEN_MOST:
+                self._exit_code = code if code in FINAL else BROKEN
                 self._stop()
                 return
-            wait_s = AGAIN_S if trio.current_time() - began_s > STEADY_S else min(AGAIN_MOST_S, wait_s * 2)
+            wait_s = AGAIN_S if is_steady else min(AGAIN_MOST_S, wait_s * 2)
             await trio.sleep(wait_s)
 
     async def _run_one(self, plan: Plan, listening: socket.socket, lifeline: int) -> int:
