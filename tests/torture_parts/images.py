@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import lmdb
 import msgspec
 import trio
 from msgspec import Struct
@@ -93,15 +94,15 @@ def look(folder: Path) -> Verdict:
     """Opens the store as the gateway does, reads and checks all of it, and commits once."""
     try:
         store = Store(folder, budget_bytes=BUDGET_BYTES)
-    except StoreError as error:
+        try:
+            held = read_open(store)
+            with store.env.begin(write=True) as txn:
+                txn.put(b"torture", b"written", db=store.dbs["meta"])
+            return Verdict(held=held)
+        finally:
+            store.close()
+    except (StoreError, lmdb.Error) as error:
         return Verdict(refused=str(error))
-    try:
-        held = read_open(store)
-        with store.env.begin(write=True) as txn:
-            txn.put(b"torture", b"written", db=store.dbs["meta"])
-        return Verdict(held=held)
-    finally:
-        store.close()
 
 
 if __name__ == "__main__":
