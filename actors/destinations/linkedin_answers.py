@@ -85,8 +85,8 @@ def _verdicts(response: Response, payloads: Sequence[Payload], can_refresh: bool
 
 
 def _taken(response: Response, payloads: Sequence[Payload]) -> Sequence[Verdict]:
-    """A batch answers with a status for each event; a lone 201 has no body."""
-    if response.status == 201 and not response.body:
+    """A batch answers 200 with a status for each event; a 201 says created, and no more."""
+    if response.status == 201:
         return all_of(Delivered(), payloads)
     elements = _field(response, "elements")
     if not isinstance(elements, list) or len(elements) != len(payloads):

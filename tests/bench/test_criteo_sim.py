@@ -4,11 +4,15 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.destinations.base import Delivered, Drop, Pause, Payload, Response, Retry, Verdict
-from actors.destinations.criteo import Criteo
+from actors.destinations.criteo import NAMES, Criteo
+from actors.event import CustomData, Item
 from bench.simulator.base import SimRequest, SimResponse
 from bench.simulator.criteo import CriteoSim
+from tests.actors.destinations.cases import purchase
 
 SALE: dict[str, Any] = {"event": "trackTransaction", "id": "100234", "item": [{"id": "a", "price": 1.5, "quantity": 1}]}
 MESSAGE: dict[str, Any] = {
@@ -73,6 +77,27 @@ def test_request_of_another_form_is_refused(changes: dict[str, Any]) -> None:
     sim = CriteoSim()
     assert verdict(ask(sim, **changes)) is Drop
     assert len(sim.refused) == 1
+
+
+ITEMS = st.lists(
+    st.builds(
+        Item,
+        id=st.none() | st.text(max_size=3),
+        price=st.none() | st.decimals(min_value=-5, max_value=5, places=2),
+        quantity=st.none() | st.integers(0, 5),
+    ),
+    max_size=4,
+)
+
+
+@given(ITEMS, st.sampled_from(sorted(name for name, own in NAMES.items() if own)))
+def test_whatever_the_items_are_criteo_keeps_no_fault(items: list[Item], name: str) -> None:
+    event = purchase(event_name=name, custom_data=CustomData(items=tuple(items)))
+    encoded = Criteo(id="c", partner_id="98765", caller_id="4321").encode(event)
+    assert isinstance(encoded, Payload)
+    sim = CriteoSim()
+    ask(sim, json.loads(encoded.body))
+    assert (sim.refused, len(sim.accepted)) == ([], 1)
 
 
 def test_other_region_is_told_by_a_redirect() -> None:

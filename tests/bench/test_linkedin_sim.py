@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.destinations.base import Again, Delivered, Drop, Pause, Payload, Response, Retry, Verdict
 from actors.destinations.linkedin import LinkedIn
@@ -79,6 +81,14 @@ def test_one_bad_event_refuses_all_and_is_named(name: str) -> None:
     assert (answer.status, sim.accepted, len(sim.refused)) == (422, [], 1)
     assert json.loads(answer.body)["message"].startswith("Index: 1, ERROR :: /")
     assert verdicts(answer, EVENT, bad) == [Again, Drop]
+
+
+@given(st.lists(st.sampled_from([*STRUCTURE, None]), min_size=1, max_size=8))
+def test_whichever_events_are_bad_they_alone_are_dropped(names: list[str | None]) -> None:
+    events = [{**EVENT, **STRUCTURE[name]} if name else EVENT for name in names]
+    found = verdicts(ask(LinkedInSim(), *events), *events)
+    innocent = Again if any(names) else Delivered
+    assert found == [Drop if name else innocent for name in names]
 
 
 def test_second_fault_of_an_event_has_no_index() -> None:

@@ -4,12 +4,16 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.destinations.base import Delivered, Drop, Pause, Payload, Response, Retry, Verdict
 from actors.destinations.reddit import Reddit
+from actors.event import Consent, UserData
 from actors.secret import Secret
 from bench.simulator.base import SimRequest, SimResponse
 from bench.simulator.reddit import RedditSim
+from tests.actors.destinations.cases import purchase
 
 AT_MS = 1_795_166_130_250
 HASH = "a" * 64
@@ -103,6 +107,17 @@ def test_stranger_is_refused_and_the_adapter_pauses(changes: dict[str, Any], sta
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"events":[]}', b'{"data":{"events":[]}}', b'{"data":{"event":[]}}'])
 def test_other_envelope_is_refused(body: bytes) -> None:
     assert ask(RedditSim(), body=body).status == 400
+
+
+@given(st.text(max_size=12) | st.sampled_from(["California", "US-NY", "ca", "new york"]), st.text(max_size=4))
+def test_place_beside_limited_data_use_has_a_form_that_reddit_takes(region: str, country: str) -> None:
+    user = UserData(external_id="c-1", region=region, country=country)
+    event = purchase(user_data=user, consent=Consent(sale_of_data="denied"))
+    destination, sim = Reddit(id="r", pixel_id="a2_abc", access_token=Secret("t")), RedditSim()
+    encoded = destination.encode(event)
+    assert isinstance(encoded, Payload)
+    assert ask(sim, json.loads(encoded.body)).status == 200
+    assert sim.accepted[0].event["user"]["data_processing_options"]["modes"] == ["LDU"]
 
 
 def test_more_than_a_thousand_events_are_refused() -> None:
