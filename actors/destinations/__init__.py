@@ -8,6 +8,10 @@ webhook.py     signed webhooks to an address of the user's own
 linkedin.py    LinkedIn Conversions API; linkedin_answers.py
 reddit.py      Reddit Conversions API v3; reddit_answers.py
 criteo.py      Criteo server-to-server events
+tiktok.py      TikTok Events API 2.0; tiktok_names.py, tiktok_answers.py
+pinterest.py   Pinterest API for Conversions; pinterest_answers.py
+snapchat.py    Snapchat Conversions API; snapchat_answers.py
+ads_shared.py  what those three share: forms of identifiers, places, amounts and items
 minimise.py    what of page addresses and custom properties may leave
 redaction.py   a platform's words without secrets and personal data
 """
@@ -17,10 +21,13 @@ from actors.destinations.ga4 import Ga4
 from actors.destinations.google_ads import GoogleAds
 from actors.destinations.linkedin import LinkedIn
 from actors.destinations.meta import Meta
+from actors.destinations.pinterest import Pinterest
 from actors.destinations.reddit import Reddit
+from actors.destinations.snapchat import Snapchat
+from actors.destinations.tiktok import TikTok
 from actors.destinations.webhook import Webhook
 
-AnyDestination = Meta | Ga4 | GoogleAds | Webhook | LinkedIn | Reddit | Criteo
+AnyDestination = Meta | Ga4 | GoogleAds | Webhook | LinkedIn | Reddit | Criteo | TikTok | Pinterest | Snapchat
 
 __all__ = [
     "AnyDestination",
@@ -29,6 +36,9 @@ __all__ = [
     "GoogleAds",
     "LinkedIn",
     "Meta",
+    "Pinterest",
     "Reddit",
+    "Snapchat",
+    "TikTok",
     "Webhook",
 ]

@@ -1,7 +1,8 @@
 """Strict local platforms for tests, demo and benches.
 
 base.py        what a simulated platform is; faults it may be told to play
-meta.py, ga4.py, google_ads.py, webhook.py, linkedin.py, reddit.py, criteo.py   one platform each
+meta.py, ga4.py, google_ads.py, webhook.py, linkedin.py, reddit.py, criteo.py,
+tiktok.py, pinterest.py, snapchat.py   one platform each
 server.py      the HTTP server that mounts them; faults.py plays faults, control.py steers from another process
 `python -m bench.simulator` serves all of them.
 """
@@ -12,8 +13,11 @@ from bench.simulator.ga4 import Ga4Sim
 from bench.simulator.google_ads import GoogleAdsSim
 from bench.simulator.linkedin import LinkedInSim
 from bench.simulator.meta import MetaSim
+from bench.simulator.pinterest import PinterestSim
 from bench.simulator.reddit import RedditSim
 from bench.simulator.server import Simulator
+from bench.simulator.snapchat import SnapchatSim
+from bench.simulator.tiktok import TikTokSim
 from bench.simulator.webhook import WebhookSim
 
 __all__ = [
@@ -24,11 +28,14 @@ __all__ = [
     "GoogleAdsSim",
     "LinkedInSim",
     "MetaSim",
+    "PinterestSim",
     "Platform",
     "RedditSim",
     "SimRequest",
     "SimResponse",
     "Simulator",
+    "SnapchatSim",
+    "TikTokSim",
     "WebhookSim",
     "all_platforms",
 ]
@@ -36,4 +43,15 @@ __all__ = [
 
 def all_platforms() -> list[Platform]:
     """One of each platform, with its own defaults."""
-    return [MetaSim(), Ga4Sim(), GoogleAdsSim(), WebhookSim(), LinkedInSim(), RedditSim(), CriteoSim()]
+    return [
+        MetaSim(),
+        Ga4Sim(),
+        GoogleAdsSim(),
+        WebhookSim(),
+        LinkedInSim(),
+        RedditSim(),
+        CriteoSim(),
+        TikTokSim(),
+        PinterestSim(),
+        SnapchatSim(),
+    ]

@@ -30,6 +30,9 @@ ENV = {
     "LINKEDIN_CLIENT_SECRET": "secret",
     "LINKEDIN_REFRESH_TOKEN": "token",
     "REDDIT_ACCESS_TOKEN": "token",
+    "TIKTOK_ACCESS_TOKEN": "token",
+    "PINTEREST_ACCESS_TOKEN": "token",
+    "SNAPCHAT_ACCESS_TOKEN": "token",
     "WEBHOOK_SECRET": "whsec_" + "A" * 44,
     "WEBHOOK_AUTHORIZATION": "Bearer abc",
 }

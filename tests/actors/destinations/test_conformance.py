@@ -11,7 +11,19 @@ import httpx
 import msgspec
 import pytest
 
-from actors.destinations import AnyDestination, Criteo, Ga4, GoogleAds, LinkedIn, Meta, Reddit, Webhook
+from actors.destinations import (
+    AnyDestination,
+    Criteo,
+    Ga4,
+    GoogleAds,
+    LinkedIn,
+    Meta,
+    Pinterest,
+    Reddit,
+    Snapchat,
+    TikTok,
+    Webhook,
+)
 from actors.destinations.base import Attempt, Delivered, Destination, Drop, Payload, Request, Response
 from actors.destinations.linkedin import NAMES as LINKEDIN_NAMES
 from actors.event import CustomData, Event, Item, Page, Plaintext, UserData
@@ -40,6 +52,9 @@ CASES: tuple[AnyDestination, ...] = (
     LinkedIn(id="linkedin", conversion_rules=RULES, access_token=Secret("canary-token-linkedin"), user_info="hashed"),
     Reddit(id="reddit", pixel_id="a2_abc", access_token=Secret("canary-token-reddit")),
     Criteo(id="criteo", partner_id="98765", caller_id="4321", country="US", language="en"),
+    TikTok(id="tiktok", event_source_id="C0EXAMPLEPIXELCODE00", access_token=Secret("canary-token-tiktok")),
+    Pinterest(id="pinterest", ad_account_id="549700000123", access_token=Secret("canary-token-pinterest")),
+    Snapchat(id="snapchat", pixel_id="3f2b8c1e-0d57-4c3a", access_token=Secret("canary-token-snapchat")),
 )
 SECRETS = (
     "canary-token-meta",
@@ -49,6 +64,9 @@ SECRETS = (
     WEBHOOK_SECRET,
     "canary-token-linkedin",
     "canary-token-reddit",
+    "canary-token-tiktok",
+    "canary-token-pinterest",
+    "canary-token-snapchat",
 )
 HOSTILE = {
     "quotes": "\"'`</script>\\",
@@ -131,6 +149,13 @@ def test_every_name_it_takes_is_sent(destination: Destination, name: str) -> Non
     event = msgspec.structs.replace(whole(destination), event_name=name)
     if destination.takes(name):
         assert encoded(destination, event) is not None
+
+
+@every_adapter
+def test_denied_sale_leaves_only_where_the_platform_has_a_limited_mode(destination: Destination) -> None:
+    event = everything()
+    assert event.consent.sale_of_data == "denied"
+    assert isinstance(destination.encode(event), Payload) == destination.without_sale
 
 
 @every_adapter
