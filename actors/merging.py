@@ -42,11 +42,12 @@ class _Notes:
         else:
             self.fields.setdefault(field, winner.source)
 
-    def choose(self, field: str, pair: Pair, mine: Any, other: Any) -> Any:
-        """The better copy's value, if it has one."""
+    def choose(self, field: str, pair: Pair, mine: Any, other: Any, *, is_final: bool = False) -> Any:
+        """The better copy's value, if it has one; its very lack of one where that is final."""
+        takes_mine = is_final or not _is_empty(mine)
         if mine != other:
-            self.add(field, pair[1] if _is_empty(mine) else pair[0])
-        return other if _is_empty(mine) else mine
+            self.add(field, pair[0] if takes_mine else pair[1])
+        return mine if takes_mine else other
 
 
 def is_browser(event: Event) -> bool:
@@ -140,9 +141,9 @@ def _custom(by_browser: Pair, by_server: Pair, notes: _Notes) -> CustomData:
     for name in CustomData.__struct_fields__:
         pair = block if name in BLOCK else by_server
         mine, other = (getattr(copy.custom_data, name) for copy in pair)
-        if name in NEVER_MIXED and has_value:
-            other = mine
-        values[name] = notes.choose(f"custom_data.{name}", pair, mine, other)
+        values[name] = notes.choose(
+            f"custom_data.{name}", pair, mine, other, is_final=name in NEVER_MIXED and has_value
+        )
     values["properties"] = _properties(by_server, notes)
     return CustomData(**values)
 
