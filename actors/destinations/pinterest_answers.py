@@ -6,6 +6,7 @@ were taken, and none is sent again.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -30,9 +31,11 @@ WAITS = ("retry-after", "x-ratelimit-reset")
 
 
 class EventResult(Struct, frozen=True, kw_only=True):
+    """Only the status is typed: words are taken in whatever form they come."""
+
     status: str | None = None
-    error_message: str | None = None
-    warning_message: str | None = None
+    error_message: Any = None
+    warning_message: Any = None
 
 
 class Results(Struct, frozen=True, kw_only=True):
@@ -41,8 +44,8 @@ class Results(Struct, frozen=True, kw_only=True):
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    code: int | None = None
-    message: str | None = None
+    code: Any = None
+    message: Any = None
     details: Raw | UnsetType = UNSET
 
 
@@ -78,7 +81,7 @@ def _each(response: Response, body: bytes, events: int) -> list[Verdict] | None:
 
 def _of_one(response: Response, result: EventResult) -> Verdict:
     if result.status == "processed":
-        return Delivered(result.warning_message or "")
+        return Delivered(str(result.warning_message or ""))
     if result.status == "failed":
         return Drop(f"{response.status}, failed: {result.error_message or 'Pinterest does not say why'}")
     return Retry(f"{response.status}, status {result.status!r}: {result.error_message or 'no message'}")

@@ -5,7 +5,8 @@ names one event and leaves open what became of the others, so these go again wit
 already, by `event_id`. A refusal that names no event of the request splits it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -27,25 +28,23 @@ from actors.destinations.base import (
 from actors.destinations.redaction import conceal_all
 from actors.secret import Secret
 
+OWN_MEANING = frozenset({401, 403, 404, 405, 413, 429})  # statuses that say more than their body
 VALIDATED = "valid; not recorded, as validate_only is set"
-
-
-class Errors(Struct, frozen=True, kw_only=True):
-    codes: list[str] = []
-    error_msgs: list[str] = []
 
 
 class EventLog(Struct, frozen=True, kw_only=True):
     status: str | None = None
     event: int | None = None
-    errors: Errors | None = None
+    errors: Any = None
 
 
 class Answer(Struct, frozen=True, kw_only=True):
+    """What decides is typed; words are taken in whatever form they come."""
+
     status: str | None = None
     event: int | None = None
-    reason: str | None = None
-    errors: Errors | None = None
+    reason: Any = None
+    errors: Any = None
     event_logs: list[EventLog] | None = None
 
 
@@ -58,11 +57,12 @@ def _verdicts(response: Response, payloads: Sequence[Payload], is_test: bool) ->
     answer = _read(response)
     if is_test and answer.event_logs and (found := _validated(response, answer.event_logs, len(payloads))):
         return found
-    if response.status in (200, 400) and answer.status == "INVALID":
-        return _refused(answer.event, _words(response, answer.reason, answer.errors), len(payloads))
-    if response.status == 200 and answer.status == "VALID":
+    words = _words(response, answer.reason, answer.errors)
+    if answer.status == "INVALID" and response.status < 500 and response.status not in OWN_MEANING:
+        return _refused(answer.event, words, len(payloads))
+    if answer.status == "VALID" and response.status == 200:
         return all_of(Delivered(VALIDATED if is_test else ""), payloads)
-    return all_of(_by_status(response, _words(response, answer.reason, answer.errors)), payloads)
+    return all_of(_by_status(response, words), payloads)
 
 
 def _refused(named: int | None, words: str, events: int) -> list[Verdict]:
@@ -106,10 +106,16 @@ def _read(response: Response) -> Answer:
         return Answer()  # an HTML page, a proxy's text: the status is all there is
 
 
-def _words(response: Response, reason: str | None, errors: Errors | None) -> str:
+def _words(response: Response, reason: object, errors: object) -> str:
     """`400, code, code: message; message; reason`"""
-    codes, messages = (errors.codes, errors.error_msgs) if errors else ([], [])
-    told = "; ".join([*messages, reason] if reason else messages)
+    codes, messages = list(_texts(errors, "codes")), list(_texts(errors, "error_msgs"))
+    told = "; ".join([*messages, str(reason)] if reason else messages)
     if not told and not codes:
         return f"answer {response.status}: {response.words()}"
     return f"{', '.join([str(response.status), *codes])}: {told}"
+
+
+def _texts(errors: object, name: str) -> Iterator[str]:
+    found = errors.get(name) if isinstance(errors, dict) else None
+    if isinstance(found, list):
+        yield from (str(entry) for entry in found)

@@ -7,6 +7,7 @@ the form that was seen, `Batch.0.…`, which counts from 0; any other form split
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -41,9 +42,11 @@ _INDEX = re.compile(r"\bBatch\.(\d{1,4})\b")
 
 
 class Answer(Struct, frozen=True, kw_only=True):
+    """What decides is typed; words are taken in whatever form they come."""
+
     code: int | None = None
-    message: str | None = None
-    request_id: str | None = None
+    message: Any = None
+    request_id: Any = None
 
 
 def verdicts_of(response: Response, payloads: Sequence[Payload], token: Secret) -> list[Verdict]:
@@ -55,7 +58,7 @@ def _verdicts(response: Response, payloads: Sequence[Payload]) -> list[Verdict]:
     answer = _read(response)
     words = _words(response, answer)
     if answer.code in BAD_PARAMETER:
-        return _refused(answer.message or "", words, len(payloads))
+        return _refused(str(answer.message), words, len(payloads))
     if answer.code is not None and (verdict := _by_code(answer.code, words)):
         return all_of(verdict, payloads)
     return all_of(_by_status(response, words), payloads)

@@ -191,6 +191,8 @@ def test_list_inside_a_422_is_read_as_that_of_a_200() -> None:
 
 ANSWERS: dict[str, tuple[int, object, type[Verdict]]] = {
     "all processed, by the count alone": (200, {"num_events_received": 3, "num_events_processed": 3}, Delivered),
+    "words of another type": (200, {"events": [{"status": "failed", "error_message": {"a": 1}}] * 3}, Drop),
+    "a code of another type": (403, {"code": "29", "message": ["x"]}, Pause),
     "a list of another length": (200, results("processed"), Retry),
     "fewer processed, not said which": (200, {"num_events_received": 3, "num_events_processed": 2}, Retry),
     "an HTML body": (200, b"<html>", Retry),

@@ -147,6 +147,7 @@ ANSWERS: dict[str, tuple[int, object, type[Verdict]]] = {
     "invalid in a 200, no event named": (200, invalid(None), Split),
     "invalid, an event that was not sent": (400, invalid(3), Split),
     "invalid, a negative index": (400, invalid(-1), Split),
+    "invalid with another 4xx": (422, invalid(None), Split),
     "token wrong": (401, {"status": "INVALID", "reason": "Unauthorized"}, Pause),
     "asset of another organisation": (403, b"", Pause),
     "wrong path": (404, b"", Pause),
@@ -172,6 +173,11 @@ def test_answer_means(name: str) -> None:
 def test_named_event_is_dropped_and_the_others_go_again(status: int) -> None:
     told = f"{status}, E1: words of Snapchat"
     assert judged_each(status, invalid(1)) == [Again(told), Drop(told), Again(told)]
+
+
+def test_words_of_another_type_do_not_hide_what_an_answer_means() -> None:
+    body = {"status": "INVALID", "event": 0, "reason": ["x"], "errors": {"codes": [17], "error_msgs": "text"}}
+    assert judged_each(400, body)[0] == Drop("400, 17: ['x']")
 
 
 def test_rate_limit_slows_down() -> None:

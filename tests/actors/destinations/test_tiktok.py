@@ -153,6 +153,7 @@ ANSWERS: dict[str, tuple[int, object, type[Verdict]]] = {
     **{f"TikTok's fault {code}": (200, answer(code), Retry) for code in (50000, 50002, 51305)},
     "maintenance": (200, answer(60001), Retry),
     "the code decides, not the status": (500, answer(40105), Pause),
+    "words of another type": (200, {"code": 40105, "message": {"a": 1}, "request_id": 7}, Pause),
     "code as text": (200, {"code": "0", "message": "OK"}, Delivered),
     "no trailing slash": (404, b"404 page not found", Pause),
     "too large": (413, b"", Split),
