@@ -35,14 +35,18 @@ def main(name: str, seconds: float | None, quick: bool, out: Path) -> None:
     """
     out.mkdir(parents=True, exist_ok=True)
     console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
+    failed = False
     for bench in BENCHES if name == "all" else (name,):
         try:
             with open_setting(out, seconds=seconds, is_quick=quick, tell=_tell) as setting:
                 found = BENCHES[bench](setting)
         except BenchFailed as error:
-            raise click.ClickException(f"{bench}: {error}") from error
+            click.echo(f"{bench}: {error}", err=True)
+            failed = True
+            continue
         report.show(found, console)
         console.print(f"written: {report.write(found, out)}", highlight=False)
+    sys.exit(1 if failed else 0)
 
 
 def _tell(line: str) -> None:
