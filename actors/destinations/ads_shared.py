@@ -1,4 +1,4 @@
-"""What the adapters of TikTok, Pinterest and Snapchat share: forms of identifiers, places, amounts and items.
+"""What the adapters of ad platforms share: forms of identifiers, places, amounts and items.
 
 Source: contracts/tiktok.md, pinterest.md and snapchat.md, sections on the payload and on normalisation; for opaque ids
 contracts/click_ids.md, section 1. A value that arrived hashed is never hashed again; a suffix that Meta's library

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from actors.destinations.ads_shared import count_of, opaque
 from actors.destinations.base import (
     Attempt,
     Delivered,
@@ -72,7 +73,6 @@ SALE = "trackTransaction"
 
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _TWO_LETTERS = re.compile(r"[A-Za-z]{2}")
-_OPAQUE = re.compile(r"[\x21-\x7e]{1,1000}")
 
 
 class Criteo(Destination, frozen=True, kw_only=True, tag="criteo"):
@@ -142,10 +142,9 @@ class Criteo(Destination, frozen=True, kw_only=True, tag="criteo"):
 
 def _identity(user: UserData) -> dict[str, Any]:
     """Criteo's own id and the email in its three digests; one that arrived hashed has only the first."""
-    is_id = user.criteo_id is not None and _OPAQUE.fullmatch(user.criteo_id)
     email = user.email
     return drop_absent(
-        mapped_user_id=user.criteo_id if is_id else None,
+        mapped_user_id=opaque(user.criteo_id),
         email=drop_absent(md5=email.md5, sha256=email.sha256, sha256_md5=email.sha256_md5) if email else None,
     )
 
@@ -170,7 +169,7 @@ def _items(event: Event, name: str) -> list[dict[str, Any]]:
 
 
 def _priced(item: Item) -> dict[str, Any]:
-    return {"id": item.id, "price": item.price, "quantity": 1 if item.quantity is None else item.quantity}
+    return {"id": item.id, "price": item.price, "quantity": count_of(item)}
 
 
 def _page_view(event: Event, name: str) -> str | None:

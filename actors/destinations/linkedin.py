@@ -14,12 +14,12 @@ or not at all. Where the page leaves a doubt, the safe way:
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
 
 from msgspec import field
 
+from actors.destinations.ads_shared import amount, currency, opaque
 from actors.destinations.base import (
     DAY_S,
     Attempt,
@@ -46,7 +46,6 @@ RULE_URN = "urn:lla:llaPartnerConversion:"
 LEAD_URN = "urn:li:leadGenFormResponse:"
 EVENT_ID_CHARS = 64
 HASHED_NAMES_SINCE = "202609"
-CENT = Decimal("0.01")
 
 # The type that the rule of an event should have at LinkedIn; it is configured there and never sent. The page sends
 # promotions and messages nowhere by itself, but OUTBOUND_CLICK is possible: like all others they need a rule here.
@@ -70,8 +69,6 @@ NAMES: Mapping[str, str | None] = {
 
 _RULE = re.compile(r"[0-9]{1,19}")
 _VERSION = re.compile(r"20[0-9]{2}(0[1-9]|1[0-2])")
-_CURRENCY = re.compile(r"[A-Za-z]{3}")
-_OPAQUE = re.compile(r"[\x21-\x7e]{1,1000}")
 _LEAD = re.compile(re.escape(LEAD_URN) + r"[\x21-\x7e]{1,500}")
 
 
@@ -188,12 +185,8 @@ def _conversion_event(event: Event, rule: str, user: dict[str, Any]) -> dict[str
 
 def _value(data: CustomData) -> dict[str, str] | None:
     """Both or neither. The amount is a string with at least two decimals, as in the page's example."""
-    if data.value is None or not data.currency or not _CURRENCY.fullmatch(data.currency):
-        return None
-    exponent = data.value.as_tuple().exponent
-    is_short = isinstance(exponent, int) and exponent > -2
-    amount = data.value.quantize(CENT) if is_short and abs(data.value) < 10**20 else data.value
-    return {"currencyCode": data.currency.upper(), "amount": f"{amount:f}"}
+    code, sum_paid = currency(data), amount(data.value)
+    return {"currencyCode": code, "amount": sum_paid} if code and sum_paid else None
 
 
 def _user(event: Event, names: Literal["hashed", "plain"] | None) -> dict[str, Any]:
@@ -211,14 +204,10 @@ def _user_ids(user: UserData) -> list[dict[str, str]]:
     address = ip_address(user.client_ip)
     values = {
         "SHA256_EMAIL": user.email.sha256 if user.email else None,
-        "LINKEDIN_FIRST_PARTY_ADS_TRACKING_UUID": _opaque(user.li_fat_id),
+        "LINKEDIN_FIRST_PARTY_ADS_TRACKING_UUID": opaque(user.li_fat_id),
         "PLAINTEXT_IP_ADDRESS": address if address and ":" not in address else None,
     }
     return [{"idType": kind, "idValue": value} for kind, value in values.items() if value]
-
-
-def _opaque(value: str | None) -> str | None:
-    return value if value and _OPAQUE.fullmatch(value) else None
 
 
 def _external_ids(value: str | None) -> list[str]:

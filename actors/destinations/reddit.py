@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from actors.destinations.ads_shared import currency, num_items, opaque
 from actors.destinations.base import (
     DAY_S,
     Attempt,
@@ -69,8 +70,6 @@ ACTION_SOURCES: Mapping[str, str] = {"website": "WEBSITE", "app": "APP", "physic
 
 _PIXEL = re.compile(r"[A-Za-z0-9_]{1,64}")
 _VERSION = re.compile(r"v([3-9]|[1-9][0-9])")
-_CURRENCY = re.compile(r"[A-Za-z]{3}")
-_OPAQUE = re.compile(r"[\x21-\x7e]{1,1000}")
 _HASHED = re.compile(r"[0-9a-fA-F]{64}")
 _REGION = re.compile(r"([A-Z]{2}-)?[A-Z0-9]{1,3}")
 
@@ -103,7 +102,7 @@ class Reddit(Destination, frozen=True, kw_only=True, tag="reddit"):
         kind = name if event.event_name in NAMES and name in STANDARD else CUSTOM
         if kind == CUSTOM and len(name) > CUSTOM_NAME_CHARS:
             return Drop(f"event name longer than Reddit's {CUSTOM_NAME_CHARS} characters")
-        user, click_id = _user(event), _opaque(event.user_data.rdt_cid)
+        user, click_id = _user(event), opaque(event.user_data.rdt_cid)
         if not click_id and not MATCH_KEYS & user.keys():
             return Drop("no identifier that Reddit can match: give an email, phone, external_id, rdt_cid or rdt_uuid")
         body = encode_json(_conversion_event(event, kind, name, click_id, user))
@@ -147,14 +146,9 @@ def _user(event: Event) -> dict[str, Any]:
         external_id=_external_id(user.external_id),
         ip_address=sha256(address) if address else None,
         user_agent=user.client_user_agent,
-        uuid=_opaque(user.rdt_uuid),
+        uuid=opaque(user.rdt_uuid),
         data_processing_options=_limited_data_use(user) if event.consent.sale_of_data == "denied" else None,
     )
-
-
-def _opaque(value: str | None) -> str | None:
-    """A malformed one is left out: it might refuse the whole request."""
-    return value if value and _OPAQUE.fullmatch(value) else None
 
 
 def _external_id(value: str | None) -> str | None:
@@ -184,22 +178,15 @@ def _metadata(event: Event, kind: str) -> dict[str, Any]:
         conversion_id=event.event_id,
         order_id=data.order_id[:ORDER_ID_CHARS] if data.order_id else None,
         **(_money(data) if kind in WITH_VALUE else {}),
-        item_count=_item_count(data) if kind in WITH_COUNT else None,
+        item_count=num_items(data) if kind in WITH_COUNT else None,
         products=[_product(item) for item in data.items if item.id] or [{"id": one} for one in data.product_ids],
     )
 
 
 def _money(data: CustomData) -> dict[str, Decimal | str]:
     """Value and currency go together, in major units."""
-    if data.value is None or not data.currency or not _CURRENCY.fullmatch(data.currency):
-        return {}
-    return {"value": data.value, "currency": data.currency.upper()}
-
-
-def _item_count(data: CustomData) -> int | None:
-    if data.num_items is not None or not data.items:
-        return data.num_items
-    return sum(1 if item.quantity is None else item.quantity for item in data.items)
+    code = currency(data)
+    return {"value": data.value, "currency": code} if data.value is not None and code else {}
 
 
 def _product(item: Item) -> dict[str, Any]:
