@@ -12,33 +12,56 @@ tiktok.py      TikTok Events API 2.0; tiktok_names.py, tiktok_answers.py
 pinterest.py   Pinterest API for Conversions; pinterest_answers.py
 snapchat.py    Snapchat Conversions API; snapchat_answers.py
 ads_shared.py  what those three share: forms of identifiers, places, amounts and items
+klaviyo.py     Klaviyo Events API; klaviyo_fields.py, klaviyo_answers.py
+awin.py        Awin, by its Conversion API or sread.php; awin_orders.py, awin_answers.py
+taboola.py     Taboola, in bulk or by postback
 minimise.py    what of page addresses and custom properties may leave
 redaction.py   a platform's words without secrets and personal data
 """
 
+from actors.destinations.awin import Awin
 from actors.destinations.criteo import Criteo
 from actors.destinations.ga4 import Ga4
 from actors.destinations.google_ads import GoogleAds
+from actors.destinations.klaviyo import Klaviyo
 from actors.destinations.linkedin import LinkedIn
 from actors.destinations.meta import Meta
 from actors.destinations.pinterest import Pinterest
 from actors.destinations.reddit import Reddit
 from actors.destinations.snapchat import Snapchat
+from actors.destinations.taboola import Taboola
 from actors.destinations.tiktok import TikTok
 from actors.destinations.webhook import Webhook
 
-AnyDestination = Meta | Ga4 | GoogleAds | Webhook | LinkedIn | Reddit | Criteo | TikTok | Pinterest | Snapchat
+AnyDestination = (
+    Meta
+    | Ga4
+    | GoogleAds
+    | Webhook
+    | LinkedIn
+    | Reddit
+    | Criteo
+    | TikTok
+    | Pinterest
+    | Snapchat
+    | Klaviyo
+    | Awin
+    | Taboola
+)
 
 __all__ = [
     "AnyDestination",
+    "Awin",
     "Criteo",
     "Ga4",
     "GoogleAds",
+    "Klaviyo",
     "LinkedIn",
     "Meta",
     "Pinterest",
     "Reddit",
     "Snapchat",
+    "Taboola",
     "TikTok",
     "Webhook",
 ]

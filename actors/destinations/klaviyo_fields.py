@@ -96,8 +96,7 @@ def properties_of(event: Event) -> dict[str, object]:
     data, url = event.custom_data, page_url(event.page.url, "klaviyo")
     fields = drop_absent(
         OrderId=data.order_id,
-        **_of_first_item(event, url),
-        **_of_all_items(event),
+        **(_of_first_item(event, url) | _of_all_items(event)),
         ItemCount=data.num_items,
         Shipping=data.shipping,
         Tax=data.tax,

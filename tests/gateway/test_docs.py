@@ -33,6 +33,8 @@ ENV = {
     "TIKTOK_ACCESS_TOKEN": "token",
     "PINTEREST_ACCESS_TOKEN": "token",
     "SNAPCHAT_ACCESS_TOKEN": "token",
+    "KLAVIYO_API_KEY": "pk_key",
+    "AWIN_API_KEY": "token",
     "WEBHOOK_SECRET": "whsec_" + "A" * 44,
     "WEBHOOK_AUTHORIZATION": "Bearer abc",
 }

@@ -58,6 +58,9 @@ def purchase(**changes: Any) -> Event:
             client_user_agent=USER_AGENT,
             ga_client_id="1.2",
             gclid="Cj0",
+            klaviyo_id="N2MyYz",
+            awc="12345_1795032251_0f3c5e0b",
+            tblci="GiExample",
         ),
         "custom_data": CustomData(value=Decimal("10.50"), currency="EUR", order_id="o-1"),
     }
