@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from msgspec import field
 
-from actors.destinations.ads_shared import amount, currency, opaque
+from actors.destinations.ads_shared import amount, country_code, currency, opaque
 from actors.destinations.base import (
     DAY_S,
     Attempt,
@@ -222,8 +222,8 @@ def _lead(lead_id: str | None) -> str | None:
 
 def _user_info(user: UserData, names: Literal["hashed", "plain"]) -> dict[str, str]:
     """Both names or nothing: whether a country may stand alone is not known."""
-    country = (user.country or "").strip().upper()
-    code = country if len(country) == 2 and country.isascii() and country.isalpha() else None
+    country = country_code(user.country)
+    code = country.upper() if country else None
     if names == "plain":
         first, last = (user.plain.first_name, user.plain.last_name) if user.plain else (None, None)
         return drop_absent(firstName=first, lastName=last, countryCode=code) if first and last else {}

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from actors.destinations.ads_shared import currency, num_items, opaque
+from actors.destinations.ads_shared import country_code, currency, num_items, opaque
 from actors.destinations.base import (
     DAY_S,
     Attempt,
@@ -35,7 +35,7 @@ from actors.destinations.base import (
     post_json,
     sha256,
 )
-from actors.destinations.meta_places import US_STATES, country_code
+from actors.destinations.meta_places import US_STATES
 from actors.destinations.minimise import ip_address, page_url
 from actors.destinations.reddit_answers import verdicts_of
 from actors.event import CustomData, Event, Item, UserData
@@ -169,7 +169,7 @@ def _region(value: str | None) -> str | None:
     """ISO 3166-2 or its bare code; a state of the US also by its name."""
     text = (value or "").strip()
     code = US_STATES.get("".join(text.lower().split()), text).upper()
-    return code if _REGION.fullmatch(code) else None
+    return code if text.isascii() and _REGION.fullmatch(code) else None
 
 
 def _metadata(event: Event, kind: str) -> dict[str, Any]:

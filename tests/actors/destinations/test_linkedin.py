@@ -131,6 +131,12 @@ def test_one_identifier_is_enough(field: str) -> None:
     assert b'"userIds":' in payload(purchase(user_data=UserData(**user))).body
 
 
+def test_country_that_is_no_code_is_left_out() -> None:
+    user = msgspec.structs.replace(full_user_data(), country="ß")
+    event = json.loads(payload(purchase(user_data=user), user_info="hashed").body)
+    assert event["user"]["userInfo"].keys() == {"hashedFirstName", "hashedLastName"}
+
+
 def test_names_are_opened_only_on_request() -> None:
     assert linkedin(user_info="plain").opens_plaintext()
     assert not linkedin(user_info="hashed").opens_plaintext()

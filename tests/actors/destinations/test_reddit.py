@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.destinations.base import (
@@ -19,7 +20,7 @@ from actors.destinations.base import (
     Verdict,
 )
 from actors.destinations.reddit import NAMES, STANDARD, Reddit
-from actors.event import Event, UserData
+from actors.event import Consent, Event, UserData
 from actors.identity import email_digests, phone_digests
 from actors.names import CANONICAL_NAMES
 from actors.secret import Secret
@@ -135,6 +136,13 @@ def test_case_of_an_external_id_counts() -> None:
 def test_one_match_key_is_enough(field: str) -> None:
     user: dict[str, Any] = {field: getattr(full_user_data(), field)}
     assert user_of(UserData(**user))
+
+
+@pytest.mark.parametrize("place", ["ß", "ﬁ", "Ω"])
+def test_letter_that_grows_when_it_is_written_large_is_no_place(place: str) -> None:
+    event = purchase(user_data=UserData(external_id="c", region=place, country=place))
+    denied = msgspec.structs.replace(event, consent=Consent(sale_of_data="denied"))
+    assert json.loads(payload(denied).body)["user"]["data_processing_options"] == {"modes": ["LDU"]}
 
 
 def test_events_of_a_week_are_taken() -> None:
