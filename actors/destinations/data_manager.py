@@ -148,8 +148,8 @@ def _name_digest(name: NameDigests | None) -> str | None:
 
 def country(user: UserData) -> str | None:
     """The two-letter code in upper case; None where it came as anything else."""
-    code = (user.country or "").strip().upper()
-    return code if _COUNTRY.fullmatch(code) else None
+    code = (user.country or "").strip()
+    return code.upper() if code.isascii() and _COUNTRY.fullmatch(code.upper()) else None  # "ß" is "SS" in upper case
 
 
 def _consent(consent: Consent) -> dict[str, str]:

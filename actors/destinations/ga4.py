@@ -187,8 +187,8 @@ def _letters(value: str | None) -> str:
 
 
 def _country(value: str | None) -> str | None:
-    code = (value or "").strip().upper()
-    return code if len(code) == 2 and code.isascii() and code.isalpha() else None
+    code = (value or "").strip()
+    return code.upper() if len(code) == 2 and code.isascii() and code.isalpha() else None
 
 
 def _validated(response: Response, words: str) -> Verdict:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Struct, field
 
@@ -147,6 +147,7 @@ def sends_ip_address(country: str) -> bool:
     return "ipAddress" in json.loads(payload.body).get("eventDeviceInfo", {})
 
 
+@example("ß")
 @given(st.text(max_size=8).filter(lambda text: len(text.strip()) != 2))
 def test_ip_address_is_not_sent_where_the_country_is_no_code(country: str) -> None:
     assert not sends_ip_address(country)
