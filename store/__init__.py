@@ -6,13 +6,13 @@
     records.py    every stored record, versioned and checksummed
     writer.py     the one writing thread: takes what waits, commits it together, reports
     mailbox.py    the log of messages in shards, and the cursor of each shard
-    state.py      actor state and durable alarms
     ledger.py     events and deliveries: what happened to each, and why
     outbox.py     per destination: what to send next
     books.py      counters that must balance, kept in the commit of what they count
-    retention.py  deletes what is past its time, in small commits
-    check.py      the consistency check
+    versions.py   which configuration was in force since when
+    retention.py  deletes what is past its time, in small commits; purge.py plans what goes
+    check.py      the consistency check: check_*.py, over the pages and the list of findings.py
 
 Reads are inline in one short transaction that ends before any `await`; writes are functions of a `WriteTxn` that the
-writer runs. Databases: see `env.Databases`.
+writer runs. Databases: see `env.NAMES`.
 """

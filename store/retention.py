@@ -15,7 +15,7 @@ import trio
 from store import keys, purge
 from store.env import Store, fetch
 from store.purge import Plan
-from store.writer import Writer, WriteTxn, commit
+from store.writer import Apply, Writer, WriteTxn, commit
 
 ROUND_S: Final = 300.0  # between rounds through all that may be due
 STEP_S: Final = 0.2  # between steps of a round: the writer and the loop belong to others
@@ -26,6 +26,8 @@ LONGEST_MS: Final = 365 * purge.DAY_MS  # the longest retention; that of a site 
 
 CLOCK_KEY: Final = b"retention\x00clock"
 WATERMARK: Final = b"retention\x00until\x00"
+
+Step = tuple[Plan, Apply]  # what goes, and the write that deletes it
 
 
 class Rules(Protocol):
@@ -66,35 +68,29 @@ async def purge_round(store: Store, writer: Writer, configuration: Configuration
         return 0
     gone = 0
     kept_ms = {site: rules.retention_ms for site, rules in configuration.sites.items()}
-    cutoffs = cutoffs_of(store, kept_ms, clock_ms - MARGIN_MS)
-    await commit(writer, partial(_raise_watermarks, cutoffs))
-    for plan in plans(store, kept_ms, cutoffs, clock_ms - MARGIN_MS):
-        if plan.doomed:
-            gone += len(plan.doomed)
-            await commit(writer, purge.apply(plan))
+    for plan, apply in steps(store, kept_ms, clock_ms - MARGIN_MS):
+        gone += len(plan.doomed)
+        await commit(writer, apply)  # one that changes nothing costs no sync
         await trio.sleep(FULL_STEP_S if len(plan.doomed) >= purge.EVENTS_A_COMMIT else STEP_S)
     return gone
 
 
-def cutoffs_of(store: Store, kept_ms: Mapping[str, int], now_ms: int) -> dict[bytes, int]:
-    """For each site in the store (its digest): what arrived before is past its time."""
+def steps(store: Store, kept_ms: Mapping[str, int], now_ms: int) -> Iterator[Step]:
+    """One round, step by step: each is planned when it is asked for, after the one before is committed."""
     by_digest = {keys.digest8(site): kept for site, kept in kept_ms.items()}
-    return {site: max(0, now_ms - by_digest.get(site, LONGEST_MS)) for site in sites(store)}
-
-
-def plans(store: Store, kept_ms: Mapping[str, int], cutoffs: Mapping[bytes, int], now_ms: int) -> Iterator[Plan]:
-    """One round: each step is planned when it is asked for, after the one before is committed."""
-    for site, cutoff_ms in cutoffs.items():
-        yield from _plans(partial(purge.events, store, site, cutoff_ms))
+    cutoffs = {site: max(0, now_ms - by_digest.get(site, LONGEST_MS)) for site in sites(store)}
+    yield Plan([], b""), partial(_raise_watermarks, cutoffs)
     last_ms = max(0, now_ms - max(kept_ms.values(), default=LONGEST_MS))
     for first in (
+        *(partial(purge.events, store, site, cutoff_ms) for site, cutoff_ms in cutoffs.items()),
         partial(purge.hours, store, cutoffs),
         partial(purge.dead_letters, store, last_ms),
         partial(purge.sightings, store, now_ms),
         partial(purge.verdicts, store, now_ms),
         partial(purge.states, store, now_ms, lambda site: kept_ms.get(site, LONGEST_MS)),
     ):
-        yield from _plans(first)
+        for plan in _plans(first):
+            yield plan, purge.apply(plan)
 
 
 def sites(store: Store) -> list[bytes]:
