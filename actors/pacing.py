@@ -16,6 +16,7 @@ CLOCK_JUMP_MS: Final = 400 * 24 * 3_600_000  # nothing is kept for so long
 BREAKER_AFTER: Final = 5  # failures in a row
 PROBE_FIRST_S: Final = 5.0
 PROBE_MOST_S: Final = 300.0
+OUTAGE_MOST_MS: Final = 7 * 24 * 3_600_000  # an event that arrived longer ago is not kept for a platform that is gone
 PROBES_COUNTED: Final = 16  # more do not lengthen the wait: after days, the power of two would be no float any more
 
 

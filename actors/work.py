@@ -10,7 +10,7 @@ from msgspec import Struct
 from actors.destinations.base import Again, Delivered, Drop, Pause, Payload, Refresh, Retry, Split, Verdict
 from actors.event import Consent, Event
 from actors.observer import Reason
-from actors.pacing import next_attempt_ms
+from actors.pacing import OUTAGE_MOST_MS, elapsed_ms, next_attempt_ms
 from store import keys
 from store.outbox import Due
 from store.records import DELIVERY, OUTBOX, AttemptRow, DeliveryRow, EventRow, OutboxRow
@@ -124,8 +124,11 @@ def dropped(work: Work, destination: str, reason: Reason, words: str, now_ms: in
 
 
 def _again(work: Work, verdict: Retry, destination: str, words: str, now_ms: int, random: Random) -> Settled:
-    """On the schedule, or over. An attempt that does not count (a probe) is followed by one at its old place."""
+    """On the schedule, or over. An attempt that does not count (a probe) is followed by one at its old place; but not
+    for ever, since what no platform will ever take may be all that a destination has to probe with."""
     if work.attempts and not work.attempts[-1].counts:
+        if elapsed_ms(now_ms, work.received_at_ms) > OUTAGE_MOST_MS:
+            return dropped(work, destination, "attempts_exhausted", words, now_ms)
         return Settled(work=work, row=_waiting(work, destination, words, None), is_over=False)
     due_ms = next_attempt_ms(now_ms, work.tries, work.first_ms or now_ms, verdict.after_s, random)
     if due_ms is None:

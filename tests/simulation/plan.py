@@ -61,7 +61,7 @@ def plan_of(seed: int) -> Plan:
         jumps=_jumps(random, span_s) if seed % JUMPS_EVERY == 1 else (),
         is_calm=seed % CALM_EVERY == 2,
         hold_ms=random.choice((5_000, 5_000, 30_000, 0)),
-        rescan_s=600.0 if span_s > HOUR_S else 10.0,
+        rescan_s=600.0 if span_s > HOUR_S else 60.0,
     )
 
 

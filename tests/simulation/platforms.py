@@ -5,6 +5,7 @@ before the platform saw them, or taken and the answer lost on its way back.
 """
 
 from collections.abc import Callable, Iterable
+from hashlib import blake2b
 from random import Random
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -51,6 +52,7 @@ class Station:
         self.destination = destination
         self.platform = platform
         self.mood = "fair"
+        self.is_picky = False  # never takes some events, whatever its mood
         self.is_locked = trio.Event()
         self.taken: list[Taken] = []
         self.seen: dict[str, int] = {}  # key -> number of the first request that carried it
@@ -87,7 +89,7 @@ class Station:
         keys = self._meet(asked)
         lag_s = self._random.uniform(0.02, 0.8)
         await trio.sleep(lag_s / 2)
-        misfortune = self._draw() if asked.path != "/token" else None
+        misfortune = self._draw(keys) if asked.path != "/token" else None
         self._note("request", self.site, self.destination, misfortune, *keys)
         if misfortune in ("status", "reset", "timeout", "limit", "token"):
             return await self._refuse(misfortune)
@@ -115,7 +117,9 @@ class Station:
             self.seen.setdefault(key, self.requests)
         return keys
 
-    def _draw(self) -> Misfortune | None:
+    def _draw(self, keys: list[str]) -> Misfortune | None:
+        if self.is_picky and any(_is_disliked(key) for key in keys):
+            return "status"
         luck = self._random.random()
         for misfortune, share in MOODS[self.mood].items():
             luck -= share
@@ -153,6 +157,11 @@ class StationSender:
 
     async def send(self, request: Request) -> Response | Failure:
         return await self._station.answer(request, self._life)
+
+
+def _is_disliked(key: str) -> bool:
+    """One key in sixteen."""
+    return blake2b(key.encode(), digest_size=1).digest()[0] % 16 == 0
 
 
 def _sim(platform: str) -> Platform:

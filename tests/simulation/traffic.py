@@ -137,6 +137,7 @@ class Traffic:
             await trio.sleep(copy * 2.5 * DAY_S)
             event = self._event(who, "purchase_placed", event_id, value=10, currency="EUR")
             await self._insist(who, [event], True)
+            await self._insist(who, [event], False)
 
     async def _server_batch(self, who: Shopper) -> None:
         """Several events of a server, good and bad ones."""

@@ -32,7 +32,8 @@ from tests.simulation.traffic import Traffic
 
 BEGIN_MS: Final = 1_795_166_130_000  # 2026-11-20
 BUDGET: Final = 1 << 30
-LOOK_S: Final = 1_800.0
+LOOK_S: Final = 300.0
+PICKY_S: Final = 12 * HOUR_S  # of calm; then also what was never taken is
 PATIENCE_S: Final = 60 * HOUR_S  # a day of retries, and a clock that went back a day
 SHM: Final = Path("/dev/shm")
 
@@ -168,6 +169,7 @@ class World:
     async def _weather(self, scope: trio.CancelScope) -> None:
         if self.plan.is_calm:
             return
+        self._stations["shop", "hook"].is_picky = True
         with scope:
             async with trio.open_nursery() as nursery:
                 for place, station in self._stations.items():
@@ -202,9 +204,11 @@ class World:
             self._replace_token(place)
         if self._life is not None:
             self._life.spare()
-        ends_s = trio.current_time() + PATIENCE_S
-        while trio.current_time() < ends_s:
+        began_s = trio.current_time()
+        while trio.current_time() < began_s + PATIENCE_S:
             await trio.sleep(LOOK_S)
+            if trio.current_time() > began_s + PICKY_S:
+                self._stations["shop", "hook"].is_picky = False
             life = self._life
             if life is not None and not any(life.service.core.depths.values()):
                 break
