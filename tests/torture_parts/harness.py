@@ -88,6 +88,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     platforms: Platforms
     server: tuple[str, ...] = ()
     port: int = 0  # 0: a free one
+    metrics_port: int = 0
     has_meta: bool = True
     data_dir: Path | None = None  # default: in `directory`
     prefix: tuple[str, ...] = ()  # a command that the process tree is started under
@@ -115,7 +116,7 @@ class Setup(Struct, frozen=True, kw_only=True):
         lines = (
             "[server]",
             f'bind = "127.0.0.1:{self.port}"',
-            'metrics_bind = "127.0.0.1:0"',
+            f'metrics_bind = "127.0.0.1:{self.metrics_port}"',
             f'data_dir = "{self.store}"',
             *self.server,
             "[[sites]]",

@@ -1,0 +1,104 @@
+"""The wall clock jumps: hours and a day back and forth, ten years ahead, and then right again (RELIABILITY F8).
+
+On virtual time: core, dispatcher and retention with a wall clock that is set wrong. Bars: no delivery is tried more
+often than its schedule says nor twice at once after a jump; all are delivered in the end; nothing is purged; a copy
+that comes within the window, by a right clock, is a duplicate.
+"""
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import trio
+from msgspec import Struct
+
+from store import retention
+from tests.support.making import DAY_MS, HOUR_MS, event, site, snapshot
+from tests.support.platform import FakeSender, Sent, Single
+from tests.support.world import World
+from tests.torture_parts.harness import folder, in_memory
+from tests.torture_parts.virtual import on_virtual_time
+
+JUMPS_MS = {
+    "+1 h": HOUR_MS,
+    "-1 h": -HOUR_MS,
+    "+1 day": DAY_MS,
+    "-1 day": -DAY_MS,
+    "+10 years": 3_650 * DAY_MS,
+    "-10 years": -3_650 * DAY_MS,
+}
+ATTEMPTS = 5  # in 24 hours: DESIGN.md, "The dispatcher"
+MINUTE_S = 60.0
+WRONG_S = 600.0  # how long the clock stays wrong
+REST_S = 36 * 3_600.0
+RETENTION_MS = 30 * DAY_MS
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    requests: int
+    most_attempts: int
+    undelivered: int
+    purged: int
+    copies_sent_again: int
+    missed: list[str]
+
+
+async def run(full: bool) -> dict[str, object]:
+    """In full, 2,000 events a jump."""
+    events = 2_000 if full else 100
+    figures: dict[str, object] = {}
+    missed: list[str] = []
+    for name, jump_ms in JUMPS_MS.items():
+        with folder(in_memory()) as directory:
+            outcome = await on_virtual_time(partial(_jump, directory, jump_ms, events))
+        figures[name] = f"{outcome.requests} requests, most attempts {outcome.most_attempts}"
+        missed += [f"{name}: {fault}" for fault in outcome.missed]
+    return {"events_a_jump": events, "jumps": figures, "missed": missed}
+
+
+async def _jump(directory: Path, jump_ms: int, events: int) -> Outcome:
+    """Each delivery is refused twice; the clock jumps between the attempts."""
+    tried: Counter[str] = Counter()
+
+    def refuse_twice(sent: Sent) -> str:
+        tried.update(sent.ids)
+        return "ok" if tried[sent.ids[0]] > 2 else "retry"
+
+    sender = FakeSender(play=refuse_twice)
+    shop = snapshot(site(Single(id="one"), retention_ms=RETENTION_MS))
+    world = World(directory / "store", shop, {"one": sender}, outbox_limit=10_000)
+    ids = [f"e-{number}" for number in range(events)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(retention.run, world.store, world.writer, lambda: shop, world.clock.now_ms)
+        async with world.running():
+            world.take(*map(event, ids))
+            await trio.sleep(MINUTE_S)
+            before = tried.copy()
+            world.clock.jump_ms = jump_ms
+            await trio.sleep(MINUTE_S)
+            most_at_once = max((tried - before).values(), default=0)
+            await trio.sleep(WRONG_S)
+            world.clock.jump_ms = 0
+            world.take(*map(event, ids[:20]))
+            await trio.sleep(REST_S)
+        nursery.cancel_scope.cancel()
+    return _outcome(world, ids, tried, most_at_once)
+
+
+def _outcome(world: World, ids: list[str], tried: Counter[str], most_at_once: int) -> Outcome:
+    undelivered = [one for one in ids if world.delivery(one, "one").status != "delivered"]
+    purged = len(ids) - len(world.events().keys() & set(ids))
+    again = sum(tried[one] > 3 for one in ids)
+    faults = {
+        f"a delivery was tried {max(tried.values())} times": max(tried.values()) > ATTEMPTS,
+        f"a delivery was tried {most_at_once} times in the minute after the jump": most_at_once > 1,
+        f"{len(undelivered)} are not delivered": bool(undelivered),
+        f"{purged} are purged": purged > 0,
+        f"{again} copies were sent again": again > 0,
+    }
+    missed = [fault for fault, is_there in faults.items() if is_there] + list(world.check().problems[:3])
+    world.close()
+    return Outcome(
+        requests=tried.total(), most_attempts=max(tried.values()), undelivered=len(undelivered), purged=purged,
+        copies_sent_again=again, missed=missed,
+    )  # fmt: skip
