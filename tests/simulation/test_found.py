@@ -30,7 +30,10 @@ def test_a_probe_is_not_repeated_for_ever(age_ms: int, status: str) -> None:
         site="shop", event_id="e", event_name="page_viewed", source="browser", received_at_ms=1, shard=0, sequence=1,
         status="processed",
     )  # fmt: skip
-    due = Due(outbox_key=bytes(27), lane=0, due_ms=1, event_key=bytes(29), event=event, body=b"", delivery=None)
+    due = Due(
+        outbox_key=bytes(27), lane=0, due_ms=1, event_key=bytes(29), event=event, body=b"", delivery=None,
+        received_at_ms=1,
+    )  # fmt: skip
     work = Work(due, event, Payload(b""))
     work.attempts.append(AttemptRow(at_ms=1 + age_ms, outcome="retry", counts=False))
     settled = settle(work, Retry("answer 503"), "hook", 1 + age_ms, "none", Random(0))
