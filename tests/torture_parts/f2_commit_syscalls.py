@@ -48,7 +48,7 @@ async def _strike(directory: Path, held: Platforms, call: str, n: int) -> compar
             except AssertionError:
                 return None
         await gateway.wait_ready(2)
-        load.is_ending = True
+        await load.end()
         await compare.wait_drained(load.acked, held, 30)
         await gateway.stop()
     return await compare.compare(load.acked, held, setup.store)

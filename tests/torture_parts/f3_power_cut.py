@@ -68,7 +68,7 @@ async def _record(directory: Path, acks: int) -> Path:
         setup = Setup(directory=directory, platforms=held, port=free_port(), prefix=prefix)
         async with running(setup) as gateway, loading(setup.port, "cut", 6) as load:
             await load.wait_acks(acks)
-            load.is_ending = True
+            await load.end()
             await gateway.stop()
     return trace
 

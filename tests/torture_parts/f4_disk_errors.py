@@ -53,7 +53,7 @@ async def _fail(directory: Path, held: Platforms, call: str, n: int, error: str)
             ended_at_s = time.time()
         await gateway.wait_ready(2)
         await load.wait_ack(ended_at_s)
-        load.is_ending = True
+        await load.end()
         await compare.wait_drained(load.acked, held, 30)
         missed = _judge(gateway, load, failed_at_s := _injected_at_s(trace), ended_at_s)
         code = await gateway.stop()

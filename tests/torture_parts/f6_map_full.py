@@ -48,7 +48,7 @@ async def run(full: bool) -> dict[str, object]:
     """In full, with budgets from 8 MiB on and small events too, which leave more pages to change when they go."""
     figures: dict[str, object] = {}
     missed: list[str] = []
-    for mib, padding_bytes in ((8, 1_000), (24, 4_000), (64, 1_000), (64, 8_000)) if full else ((24, 8_000),):
+    for mib, padding_bytes in ((8, 1_000), (24, 4_000), (64, 1_000), (64, 8_000)) if full else ((16, 8_000),):
         outcome = await _fill_and_drain(mib << 20, padding_bytes)
         name = f"{mib} MiB, events of {padding_bytes} bytes"
         figures[name] = msgspec.to_builtins(outcome)

@@ -41,14 +41,29 @@ class Load:
         self.broken = 0
         self.refused_at_s: list[float] = []  # when a 503 was read
         self.is_ending = False
+        self.talking = 0
         self._port = port
         self._name = name
         self._numbers = count()
         self._padding = "".join(f',"note{i}":"{"x" * 1_000}"' for i in range(padding_bytes // 1_000))
         self._pause_s = pause_s
 
+    async def end(self) -> None:
+        """Begins no further request, and waits for the answers of those under way: then `acked` is complete."""
+        self.is_ending = True
+        with trio.fail_after(ANSWER_S):
+            while self.talking:  # noqa: ASYNC110 - as below
+                await trio.sleep(0.01)
+
     async def client(self) -> None:
         """One connection after the other until the load ends."""
+        self.talking += 1
+        try:
+            await self._connections()
+        finally:
+            self.talking -= 1
+
+    async def _connections(self) -> None:
         waiting: bytes | None = None
         while not self.is_ending:
             try:
@@ -61,7 +76,7 @@ class Load:
 
     async def _talk(self, stream: trio.SocketStream, waiting: bytes | None) -> bytes | None:
         """Requests on one connection; `waiting` is the event that has no answer yet."""
-        while not self.is_ending or waiting is not None:
+        while True:
             event = waiting or self._event()
             sent_at_s = time.time()
             try:
@@ -74,7 +89,6 @@ class Load:
             await trio.sleep(self._pause_s if status == 202 else AGAIN_S)
             if self.is_ending:
                 return None
-        return None
 
     def _note(self, status: int, event: bytes, sent_at_s: float) -> bytes | None:
         assert status in (202, 500, 503), f"{status} for {event!r}"
@@ -100,7 +114,7 @@ class Load:
         """Until so many more requests were answered with 503."""
         number += len(self.refused_at_s)
         with trio.fail_after(within_s):
-            while len(self.refused_at_s) < number:  # noqa: ASYNC110 - as above
+            while len(self.refused_at_s) < number:  # noqa: ASYNC110 - as below
                 await trio.sleep(0.005)
 
     async def wait_ack(self, since_s: float, within_s: float = ANSWER_S) -> float:
