@@ -1,4 +1,4 @@
-"""The simulation (F20 of the test list): the whole gateway in one process, on virtual time, from one seed.
+"""The simulation: the whole gateway in one process, on virtual time, from one seed.
 
     plan.py         what a seed means: how much traffic, how long, which crashes, whether the clock jumps
     shops.py        the two shops and their destinations

@@ -89,7 +89,8 @@ class MortalWriter:
                 ticket.apply(write)
 
         done = self._inline.submit(apply)
-        assert done.error is None, done.error
+        for ticket in group:
+            ticket.error = done.error
         if crash is not None and crash.kind == "after_commit":
             self._die("after_commit")
             return False

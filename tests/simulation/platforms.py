@@ -4,7 +4,7 @@ A request is judged by the same strict platforms that the benches use. Around th
 before the platform saw them, or taken and the answer lost on its way back.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from hashlib import blake2b
 from random import Random
 from typing import Any, Final, Literal
@@ -204,7 +204,3 @@ def _sim_request(request: Request, at_ms: int) -> SimRequest:
 
 def _response(answer: SimResponse) -> Response:
     return Response(status=answer.status, headers=dict(answer.headers), body=answer.body)
-
-
-def stations_by_name(stations: Iterable[Station]) -> dict[tuple[str, str], Station]:
-    return {(station.site, station.destination): station for station in stations}

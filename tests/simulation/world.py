@@ -5,6 +5,7 @@
 
 import random
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -26,7 +27,7 @@ from store.check import check
 from store.env import Store
 from tests.simulation import invariants, ledger, shops
 from tests.simulation.machine import SHARDS, Life
-from tests.simulation.plan import DAY_S, HOUR_S, Crash, Plan, plan_of, stream
+from tests.simulation.plan import HOUR_S, Crash, Plan, plan_of, stream
 from tests.simulation.platforms import Station, StationSender
 from tests.simulation.traffic import Traffic
 
@@ -35,6 +36,7 @@ BUDGET: Final = 1 << 30
 LOOK_S: Final = 300.0
 PICKY_S: Final = 12 * HOUR_S  # of calm; then also what was never taken is
 PATIENCE_S: Final = 60 * HOUR_S  # a day of retries, and a clock that went back a day
+FAILURES: Final = frozenset({"task_crashed", "adapter_failed"})  # lines of the log that must not be there
 SHM: Final = Path("/dev/shm")
 
 
@@ -43,7 +45,6 @@ class Outcome(Struct, frozen=True, kw_only=True):
     problems: list[str]
     trace: list[str]
     events: int
-    days: float
     lives: int
 
     @property
@@ -85,7 +86,7 @@ class World:
     def note(self, *words: Any) -> None:
         self.trace.append(f"{trio.current_time():.6f} {self._lives} " + " ".join(map(str, words)))
 
-    async def run(self) -> Outcome:
+    async def run(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._live)
             nursery.start_soon(self._set_clock)
@@ -96,9 +97,11 @@ class World:
             await self._settle_down()
             nursery.cancel_scope.cancel()
         self.problems += self.traffic.unforeseen
+
+    def outcome(self) -> Outcome:
         return Outcome(
             seed=self.plan.seed, problems=self.problems, trace=self.trace, events=len(self.traffic.sent),
-            days=trio.current_time() / DAY_S, lives=self._lives,
+            lives=self._lives,
         )  # fmt: skip
 
     async def post(self, call: Call) -> Answer | None:
@@ -260,10 +263,12 @@ def simulate(seed: int) -> Outcome:
         structlog.testing.capture_logs() as logs,
     ):
         world = World(plan_of(seed), Path(folder))
-        outcome = trio.run(world.run, clock=trio.testing.MockClock(autojump_threshold=0))
-    outcome.problems.extend(str(line) for line in logs if line.get("action") in ("task_crashed", "adapter_failed"))
-    outcome.problems.extend(str(line) for line in logs if line.get("event") in ("task_crashed", "adapter_failed"))
-    return outcome
+        try:
+            trio.run(world.run, clock=trio.testing.MockClock(autojump_threshold=0))
+        except Exception as error:  # noqa: BLE001  whatever ends the world is what its seed found
+            world.problems.append("".join(traceback.format_exception(error)))
+    world.problems.extend(str(line) for line in logs if line["event"] in FAILURES)
+    return world.outcome()
 
 
 @contextmanager
