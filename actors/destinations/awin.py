@@ -26,6 +26,7 @@ from actors.destinations.base import (
     Attempt,
     Destination,
     Drop,
+    InTestMode,
     Limits,
     Payload,
     Request,
@@ -120,6 +121,9 @@ class Awin(Destination, frozen=True, kw_only=True, tag="awin"):
     def api_url(self, path: str) -> str:
         default = SREAD_URL if self.via == "sread" else self.default_base_url
         return (self.base_url or default).rstrip("/") + path
+
+    def in_test_mode(self) -> InTestMode:
+        return InTestMode(msgspec.structs.replace(self, test_mode=True), "Awin ignores the conversion")
 
     def encode(self, event: Event) -> Payload | Drop:
         if (purpose := self.denied(event)) is not None:

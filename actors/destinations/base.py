@@ -144,6 +144,19 @@ class Token(Struct, frozen=True, kw_only=True):
     expires_in_s: float
 
 
+class InTestMode(Struct, frozen=True):
+    """The destination as its platform's own test mode wants it. `effect`: what becomes of an event sent so."""
+
+    destination: "Destination"
+    effect: str
+
+
+class NoTestMode(Struct, frozen=True):
+    """Whatever is sent is live. `why`: the platform has no test mode, or needs a setting for it."""
+
+    why: str
+
+
 class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     """One configured platform account of a site. Subclasses add their settings as fields and the class variables."""
 
@@ -152,7 +165,7 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     consent: tuple[Purpose, ...] | None = None  # purposes it needs granted; default: those of its class
     base_url: str | None = None  # another host for the platform's API; default: the platform's own
     allow_private: bool = False  # may connect to addresses that are not public
-    keep_payloads: bool = False  # keep each attempt's request body as sent
+    keep_payloads: bool = False  # keep the event's own part of each request
     concurrency: int = 8  # requests in flight at most
 
     platform: ClassVar[str]  # the tag
@@ -194,6 +207,10 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     def api_url(self, path: str) -> str:
         """The address of the platform's API, on `base_url` where one is set."""
         return (self.base_url or self.default_base_url).rstrip("/") + path
+
+    def in_test_mode(self) -> InTestMode | NoTestMode:
+        """How an event is sent on trial. Every adapter says it of its platform."""
+        return NoTestMode("no test mode of this platform is known")
 
     def oauth(self) -> OAuth | None:
         """Where an access token comes from, for platforms that want one. Default: none is needed."""

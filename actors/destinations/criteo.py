@@ -28,6 +28,7 @@ from actors.destinations.base import (
     Destination,
     Drop,
     Limits,
+    NoTestMode,
     Pause,
     Payload,
     Request,
@@ -97,6 +98,9 @@ class Criteo(Destination, frozen=True, kw_only=True, tag="criteo"):
         for name in ("country", "language"):
             if (value := getattr(self, name)) is not None and not _TWO_LETTERS.fullmatch(value):
                 yield name, f"{value!r} is no code of two letters; give one, or leave it out"
+
+    def in_test_mode(self) -> NoTestMode:
+        return NoTestMode("Criteo has no test mode that is known")
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

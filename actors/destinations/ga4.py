@@ -17,12 +17,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
+import msgspec
+
 from actors.destinations.base import (
     DAY_S,
     Attempt,
     Delivered,
     Destination,
     Drop,
+    InTestMode,
     Limits,
     Payload,
     Request,
@@ -73,6 +76,12 @@ class Ga4(Destination, frozen=True, kw_only=True, tag="ga4"):
             yield "measurement_id", f"{self.measurement_id!r} is no measurement id; give one such as 'G-ABCDE12345'"
         if not self.api_secret or self.api_secret.reveal().strip() != self.api_secret.reveal():
             yield "api_secret", "is empty or has spaces around it; give the secret as Google Analytics shows it"
+
+    def in_test_mode(self) -> InTestMode:
+        return InTestMode(
+            msgspec.structs.replace(self, validate_only=True),
+            "GA4 checks the event and records nothing; it does not check api_secret or measurement_id",
+        )
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

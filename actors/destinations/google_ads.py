@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 from urllib.parse import urlencode, urlsplit
 
+import msgspec
 from msgspec import field
 
 from actors.destinations import data_manager, google_ads_api, google_ads_api_answers
@@ -18,6 +19,7 @@ from actors.destinations.base import (
     Attempt,
     Destination,
     Drop,
+    InTestMode,
     Limits,
     OAuth,
     Payload,
@@ -103,6 +105,11 @@ class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
         }
         headers = (("content-type", "application/x-www-form-urlencoded"),)
         return OAuth(request=Request(url=self.token_url, headers=headers, body=urlencode(form).encode()))
+
+    def in_test_mode(self) -> InTestMode:
+        return InTestMode(
+            msgspec.structs.replace(self, validate_only=True), "Google checks the event and counts nothing"
+        )
 
     def encode(self, event: Event) -> Payload | Drop:
         if (purpose := self.denied(event)) is not None:

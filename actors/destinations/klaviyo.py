@@ -27,6 +27,7 @@ from actors.destinations.base import (
     Destination,
     Drop,
     Limits,
+    NoTestMode,
     Payload,
     Request,
     Response,
@@ -116,6 +117,9 @@ class Klaviyo(Destination, frozen=True, kw_only=True, tag="klaviyo"):
 
     def opens_plaintext(self) -> bool:
         return self.plaintext
+
+    def in_test_mode(self) -> NoTestMode:
+        return NoTestMode("Klaviyo has no test mode; its advice is a test account of its own")
 
     def encode(self, event: Event) -> Payload | Drop:
         if (purpose := self.denied(event)) is not None:

@@ -26,6 +26,7 @@ from actors.destinations.base import (
     Destination,
     Drop,
     Limits,
+    NoTestMode,
     OAuth,
     Payload,
     Request,
@@ -118,6 +119,9 @@ class LinkedIn(Destination, frozen=True, kw_only=True, tag="linkedin"):
         }
         headers = (("content-type", "application/x-www-form-urlencoded"),)
         return OAuth(request=Request(url=self.token_url, headers=headers, body=urlencode(form).encode()))
+
+    def in_test_mode(self) -> NoTestMode:
+        return NoTestMode("LinkedIn has no test mode: each call it accepts counts")
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

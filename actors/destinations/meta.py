@@ -23,7 +23,9 @@ from actors.destinations.base import (
     Attempt,
     Destination,
     Drop,
+    InTestMode,
     Limits,
+    NoTestMode,
     Payload,
     Request,
     Response,
@@ -111,6 +113,11 @@ class Meta(Destination, frozen=True, kw_only=True, tag="meta"):
 
     def max_age_s(self, event: Event) -> int | None:
         return STORE_AGE_S if event.action_source == "physical_store" else self.limits.age_s
+
+    def in_test_mode(self) -> InTestMode | NoTestMode:
+        if not self.test_event_code:
+            return NoTestMode("Meta needs test_event_code to be set, from Events Manager, Test Events")
+        return InTestMode(self, "the event shows under Test Events; Meta processes it as it does others")
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

@@ -19,11 +19,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
+import msgspec
+
 from actors.destinations import ads_shared as shared
 from actors.destinations.base import (
     Attempt,
     Destination,
     Drop,
+    InTestMode,
     Limits,
     Payload,
     Request,
@@ -85,6 +88,11 @@ class Pinterest(Destination, frozen=True, kw_only=True, tag="pinterest"):
             yield "custom_name", "is blank; give a name such as 'custom', or leave it out"
         if not _API_VERSION.fullmatch(self.api_version):
             yield "api_version", f"{self.api_version!r} is no version of Pinterest's API; give one such as 'v5'"
+
+    def in_test_mode(self) -> InTestMode:
+        return InTestMode(
+            msgspec.structs.replace(self, test=True), "the event shows under Test events; nothing is recorded"
+        )
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

@@ -24,7 +24,9 @@ from actors.destinations.base import (
     Attempt,
     Destination,
     Drop,
+    InTestMode,
     Limits,
+    NoTestMode,
     Payload,
     Request,
     Response,
@@ -92,6 +94,11 @@ class Reddit(Destination, frozen=True, kw_only=True, tag="reddit"):
             yield "access_token", "is empty or holds spaces; give the conversion access token of Events Manager"
         if not _VERSION.fullmatch(self.api_version):
             yield "api_version", f"{self.api_version!r} takes another form of event; give 'v3'"
+
+    def in_test_mode(self) -> InTestMode | NoTestMode:
+        if not self.test_id:
+            return NoTestMode("Reddit needs test_id to be set, from Events Manager, Events Testing")
+        return InTestMode(self, "the event shows in Events Testing only")
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+import msgspec
 from msgspec import field
 
 from actors.destinations import ads_shared as shared
@@ -27,6 +28,7 @@ from actors.destinations.base import (
     Attempt,
     Destination,
     Drop,
+    InTestMode,
     Limits,
     Payload,
     Request,
@@ -107,6 +109,11 @@ class Snapchat(Destination, frozen=True, kw_only=True, tag="snapchat"):
         if event_name in self.custom_events:
             return self.events is None or event_name in self.events or "*" in self.events
         return super().takes(event_name)
+
+    def in_test_mode(self) -> InTestMode:
+        return InTestMode(
+            msgspec.structs.replace(self, validate_only=True), "Snapchat checks the event and records nothing"
+        )
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

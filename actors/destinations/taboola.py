@@ -28,6 +28,7 @@ from actors.destinations.base import (
     Destination,
     Drop,
     Limits,
+    NoTestMode,
     Pause,
     Payload,
     Request,
@@ -109,6 +110,9 @@ class Taboola(Destination, frozen=True, kw_only=True, tag="taboola"):
 
     def _rule(self, event_name: str) -> str | None:
         return self.conversions.get(event_name) or NAMES.get(event_name)
+
+    def in_test_mode(self) -> NoTestMode:
+        return NoTestMode("Taboola has no test mode that is known")
 
     def encode(self, event: Event) -> Payload | Drop:
         if (purpose := self.denied(event)) is not None:

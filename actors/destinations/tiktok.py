@@ -26,7 +26,9 @@ from actors.destinations.base import (
     Attempt,
     Destination,
     Drop,
+    InTestMode,
     Limits,
+    NoTestMode,
     Payload,
     Request,
     Response,
@@ -97,6 +99,11 @@ class TikTok(Destination, frozen=True, kw_only=True, tag="tiktok"):
             yield "access_token", "is empty or holds spaces; give the token as Events Manager shows it"
         if not _API_VERSION.fullmatch(self.api_version):
             yield "api_version", f"{self.api_version!r} is no version of the Business API; give one such as 'v1.3'"
+
+    def in_test_mode(self) -> InTestMode | NoTestMode:
+        if not self.test_event_code:
+            return NoTestMode("TikTok needs test_event_code to be set, from Events Manager, Test Events")
+        return InTestMode(self, "the event shows under Test Events; whether reports leave it out is not documented")
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

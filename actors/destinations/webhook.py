@@ -25,6 +25,7 @@ from actors.destinations.base import (
     Destination,
     Drop,
     Limits,
+    NoTestMode,
     Pause,
     Payload,
     Request,
@@ -92,6 +93,9 @@ class Webhook(Destination, frozen=True, kw_only=True, tag="webhook"):
 
     def opens_plaintext(self) -> bool:
         return self.plaintext
+
+    def in_test_mode(self) -> NoTestMode:
+        return NoTestMode("a webhook has no test mode: its receiver takes whatever is sent for an ordinary message")
 
     def encode(self, event: Event) -> Payload | Drop:
         if (purpose := self.denied(event)) is not None:
