@@ -3,10 +3,11 @@
 config_file     which file is meant
 load_config     file and environment -> Config, or ConfigError with every fault
 load_server     the process' settings alone
+load_one        one destination with its site's rules, whatever the others lack
 snapshot_of     Config -> what the core and the edge look things up in
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,23 @@ from gateway.config_reader import Fault, Reader
 from gateway.errors import ConfigError
 from gateway.settings import Config, ServerSettings, SiteSettings
 
-__all__ = ["Config", "ServerSettings", "SiteSettings", "config_file", "load_config", "load_server", "snapshot_of"]
+__all__ = [
+    "Config",
+    "ServerSettings",
+    "SiteSettings",
+    "config_file",
+    "load_config",
+    "load_one",
+    "load_server",
+    "snapshot_of",
+]
+
+Table = dict[str, Any]
 
 CONFIG_FILE = "config.toml"
 FILE_BYTES = 4_000_000
 HOUR_MS = 3_600_000
+DOORS = ("write_keys", "public_keys", "origins")  # settings of a site that say who may post
 KEY_BURST = 4  # times the rate, where key_burst is not given
 
 
@@ -36,10 +49,13 @@ def config_file(given: Path | None) -> Path | None:
     return Path(CONFIG_FILE) if Path(CONFIG_FILE).exists() else None
 
 
-def load_config(path: Path | None, env: Mapping[str, str]) -> Config:
-    """The configuration. `path` None: every setting has its default, and the site comes from the environment."""
+def load_config(path: Path | None, env: Mapping[str, str], text: bytes | None = None) -> Config:
+    """The configuration. `path` None: every setting has its default, and the site comes from the environment.
+
+    `text`: what the file held when it was accepted, to be read in its place.
+    """
     reader = Reader(env, Path() if path is None else path.parent)
-    table = {} if path is None else _decode(path)
+    table = {} if path is None else _decode(path, text)
     server = _server(table, reader)
     declared = table.get("sites", [])
     sites = [] if declared == [] else _sites(declared, reader)
@@ -60,12 +76,52 @@ def load_server(path: Path | None, env: Mapping[str, str]) -> ServerSettings:
     return server
 
 
-def _decode(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+def load_one(path: Path | None, env: Mapping[str, str], destination: str, site: str | None = None) -> Site:
+    """The rules of the site that has this destination, and no other destination: the secrets of the others, and the
+    keys of the site, need not be set. `site`: its id, where several sites have a destination of this id."""
+    table = {} if path is None else _decode(path)
+    origin = "the environment" if path is None else str(path)
+    reader = Reader(env, Path() if path is None else path.parent)
+    placed = list(_placed(table.get("sites") or [site_table(env)[0]], reader))
+    found = [one for one in placed if one[2].get("id") == destination and (site is None or one[0].get("id") == site)]
+    _refuse([f"{origin}: {fault}" for fault in reader.faults])
+    if len(found) != 1:
+        raise ConfigError([f"{origin}: {_not_one(destination, site, found or placed, is_found=bool(found))}"])
+    settings = _one(*found[0], reader)
+    _refuse([f"{origin}: {fault}" for fault in reader.faults])
+    assert settings is not None, "no record comes without a fault"
+    return _site_rules(settings)
+
+
+def _placed(declared: object, reader: Reader) -> Iterator[tuple[Table, str, Table, str]]:
+    """Each destination's table with its path, after those of its site."""
+    for table, path in reader.tables(declared, "sites"):
+        for one, one_path in reader.tables(table.get("destinations", []), f"{path}.destinations"):
+            yield table, path, one, one_path
+
+
+def _not_one(destination: str, site: str | None, placed: list[tuple[Table, str, Table, str]], *, is_found: bool) -> str:
+    names = ", ".join(f"{table.get('id')}/{one.get('id')}" for table, _, one, _ in placed) or "none"
+    if is_found:
+        return f"several destinations have the id {destination!r}: {names}; name the site with --site"
+    where = "" if site is None else f" at site {site!r}"
+    return f"no destination {destination!r} is declared{where}; there are: {names}"
+
+
+def _one(table: Table, path: str, one: Table, one_path: str, reader: Reader) -> SiteSettings | None:
+    destination = reader.one_of(AnyDestination, one, one_path)
+    found = () if destination is None else (destination,)
+    is_sealed = table.get("keep_plaintext") == "sealed"
+    check_destinations([(one_path, destination) for destination in found], is_sealed=is_sealed, reader=reader)
+    settings = reader.record(SiteSettings, table, path, apart=("destinations", *DOORS), destinations=found)
+    if settings is not None:
+        check_sites([(path, settings)], reader)
+    return settings
+
+
+def _decode(path: Path, text: bytes | None = None) -> dict[str, Any]:
+    if text is None:
+        text = read_text(path)
     if len(text) > FILE_BYTES:
         raise ConfigError([f"{path}: has more than {FILE_BYTES} bytes; this is no configuration"])
     try:
@@ -73,6 +129,15 @@ def _decode(path: Path) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError([f"{path}: is no TOML: {error}"]) from error
     return table
+
+
+def read_text(path: Path) -> bytes:
+    """The file's text, as far as a configuration may go. Raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
 
 
 def _server(table: dict[str, Any], reader: Reader) -> ServerSettings:
