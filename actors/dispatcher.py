@@ -52,7 +52,7 @@ from store.records import AttemptRow
 from store.writer import Writer, commit
 
 LINGER_S: Final = 0.05  # how long a batch that is not full waits for more
-PAYLOAD_KEPT_BYTES: Final = 16_384
+PAYLOAD_KEPT_BYTES: Final = 65_536
 
 
 Answer = Response | Failure | Pause | Retry  # Pause and Retry: there was no request, since there is no access token
@@ -110,6 +110,11 @@ class Dispatcher:
 
     def wake(self) -> None:
         self._work.set()
+
+    @property
+    def _keeps_payloads(self) -> bool:
+        """Never what was opened from its seal, though the configuration check refuses the pair as well."""
+        return self.destination.keep_payloads and not self.destination.opens_plaintext()
 
     @property
     def platform(self) -> str:
@@ -287,7 +292,7 @@ class Dispatcher:
                 words=self._redact(words_of(verdict)),
                 batch=batch,
                 counts=counts,
-                request=work.payload.body[:PAYLOAD_KEPT_BYTES] if self.destination.keep_payloads else None,
+                request=work.payload.body[:PAYLOAD_KEPT_BYTES] if self._keeps_payloads else None,
             )
         )
 

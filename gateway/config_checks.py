@@ -29,6 +29,10 @@ def _server_problems(server: ServerSettings) -> Iterator[Problem]:
         yield "bind", 'is empty; give "host:port" such as "127.0.0.1:8080"'
     if server.bind == server.metrics_bind != "" and _port(server.bind) != 0:
         yield "metrics_bind", f"{str(server.bind)!r} is bind already; give another port"
+    first = _port(server.metrics_bind)
+    if server.edges and first and first < _port(server.bind) <= first + server.edges:
+        taken = f"{first} to {first + server.edges}"
+        yield "metrics_bind", f"core and edges take the ports {taken}, and bind is one of them; give another port"
     if server.max_connections_per_address > server.max_connections:
         yield "max_connections_per_address", f"is above max_connections; give at most {server.max_connections}"
     if server.disk_budget < 1 << 20:
@@ -106,6 +110,8 @@ def _common_problems(destination: Destination, *, is_sealed: bool) -> Iterator[P
         yield "concurrency", f"{destination.concurrency} is out of range; give 1 to {CONCURRENCY}"
     if destination.opens_plaintext() and not is_sealed:
         yield "type", 'it needs plaintext identifiers; give its site keep_plaintext = "sealed"'
+    if destination.opens_plaintext() and destination.keep_payloads:
+        yield "keep_payloads", "its requests carry plaintext identifiers, which are kept sealed only; leave it false"
     yield from _name_problems(destination)
     yield from _consent_problems(destination)
     yield from _address_problems(destination)

@@ -96,7 +96,7 @@ class AttemptRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     words: str = ""
     batch: int = 1  # events in the request
     counts: bool = True  # whether it used up one of the attempts
-    request: bytes | None = None  # the body as sent, where the destination keeps payloads
+    request: bytes | None = None  # the event's own part of the request, where the destination keeps payloads
 
 
 class DeliveryRow(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -469,3 +469,25 @@ async def test_a_request_body_is_kept_only_where_it_is_asked_for(make_world: Mak
     assert kept is not None
     assert plain.attempts[0].request is None
     assert b'"id":"a"' in (kept.attempts[0].request or b"")
+
+
+async def test_what_was_opened_from_its_seal_is_never_kept(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make_world(snapshot(site(Opening(id="one", keep_payloads=True))))
+    world.take(event("a"))
+    assert await world.run_for(5)
+    found = world.delivery("a", "one").row
+    assert found is not None
+    assert (found.status, found.attempts[0].request) == ("delivered", None)
+
+
+async def test_a_body_is_kept_up_to_64_kib(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make_world(single(keep_payloads=True))
+    world.take(event("a", custom_data=CustomData(properties={"long": "x" * 70_000})))
+    assert await world.run_for(5)
+    found = world.delivery("a", "one").row
+    assert found is not None
+    assert len(found.attempts[0].request or b"") == 65_536
+
+
+class Opening(Single, frozen=True, kw_only=True, tag="test_opening"):
+    needs_plaintext: ClassVar[bool] = True

@@ -191,6 +191,14 @@ def test_a_private_address_is_allowed_where_that_is_said(tmp_path: Path) -> None
     assert load(tmp_path, text).sites[0].destinations[0].base_url == "http://127.0.0.1:9000/meta"
 
 
+def test_no_payloads_are_kept_of_a_destination_that_is_sent_plaintext(tmp_path: Path) -> None:
+    hook = WEBHOOK + 'url = "https://a.example"\nplaintext = true\nkeep_payloads = true'
+    assert faults(tmp_path, in_destination(hook, 'keep_plaintext = "sealed"')) == [
+        "sites[0].destinations[0].keep_payloads: its requests carry plaintext identifiers, which are kept sealed only; "
+        "leave it false"
+    ]
+
+
 def test_a_destination_that_takes_plaintext_is_taken_on_a_sealed_site(tmp_path: Path) -> None:
     hook = WEBHOOK + 'url = "https://a.example"\nplaintext = true'
     assert load(tmp_path, in_destination(hook, 'keep_plaintext = "sealed"')).sites[0].destinations[0].opens_plaintext()
