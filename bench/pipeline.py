@@ -97,8 +97,12 @@ class Held(Struct, frozen=True, kw_only=True):
     def lasts(self) -> bool:
         """Nothing failed, and neither the sender nor the gateway fell behind by more than the slack."""
         slack = SLACK_S * self.rate
-        unsent = self.rate * self.seconds - self.figures.requests
-        return self.figures.failed == 0 and unsent <= slack and self.window.growth() <= slack
+        return self.figures.failed == 0 and self.unsent <= slack and self.window.growth() <= slack
+
+    @property
+    def unsent(self) -> float:
+        """Requests that were due and found no free connection."""
+        return self.rate * self.seconds - self.figures.requests
 
 
 def run(setting: Setting) -> Report:
@@ -184,9 +188,7 @@ class _Pair:
         window = self._watch(seconds)
         held = Held(rate=rate, seconds=plan.seconds, figures=load.wait(), window=window)
         self._backlog.wait_empty()
-        told = (
-            "lasts" if held.lasts else f"is too much: backlog {window.growth():+,.0f}, p99 {held.figures.p99_ms:.0f} ms"
-        )
+        told = "lasts" if held.lasts else f"is too much: backlog {window.growth():+,.0f}, {held.unsent:,.0f} unsent"
         self._setting.tell(f"{rate:,.0f}/s for {seconds:.0f} s {told}")
         return held
 
