@@ -87,6 +87,7 @@ class Core:
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.snapshot = snapshot
+        self.is_running = False
         self.depths: dict[bytes, int] = read_depths(store)
         self._store = store
         self._writer = writer
@@ -109,16 +110,20 @@ class Core:
 
     async def run(self) -> None:
         """Never returns. Raises StoreBroken where a commit fails. Begins from what is on disk, also after a crash."""
-        self._warm.clear()
-        self._cursors = read_cursors(self._store, self._shards)
-        while True:
-            self._work = trio.Event()
-            taken = await self.step()
-            if 0 < taken < GATHER_BELOW:
-                await trio.sleep(GATHER_S)
-            elif taken == 0:
-                with trio.move_on_after(self._idle_s()):
-                    await self._work.wait()
+        self.is_running = True
+        try:
+            self._warm.clear()
+            self._cursors = read_cursors(self._store, self._shards)
+            while True:
+                self._work = trio.Event()
+                taken = await self.step()
+                if 0 < taken < GATHER_BELOW:
+                    await trio.sleep(GATHER_S)
+                elif taken == 0:
+                    with trio.move_on_after(self._idle_s()):
+                        await self._work.wait()
+        finally:
+            self.is_running = False
 
     async def step(self) -> int:
         """One batch; of how many messages and alarms: 0 where nothing was to do, or there is no room to do it in."""

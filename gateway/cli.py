@@ -12,9 +12,10 @@ import structlog
 import trio
 
 from gateway import exit_codes
+from gateway.accepted_config import read_accepted
 from gateway.commands import Commands
-from gateway.config import CONFIG_FILE, Config, config_file, load_config
-from gateway.errors import ConfigError
+from gateway.config import CONFIG_FILE, Config, config_file, load_config, read_text
+from gateway.errors import AddressError, ConfigError
 from gateway.logs import configure_logs
 from gateway.sealing import BadSecretKey
 from gateway.serve import Process, Worker
@@ -27,7 +28,7 @@ ENDS: tuple[tuple[type[Exception], int], ...] = (
     (StoreFull, exit_codes.BROKEN),
     (StoreError, exit_codes.STORE),
     (BadSecretKey, exit_codes.STORE),
-    (OSError, exit_codes.ADDRESS),
+    (AddressError, exit_codes.ADDRESS),
 )
 
 log = structlog.get_logger()
@@ -40,10 +41,10 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)  # fmt: skip
 
 
-def read_config(path: Path | None) -> Config:
+def read_config(path: Path | None, text: bytes | None = None) -> Config:
     """The configuration, or the end of the command with every fault named."""
     try:
-        return load_config(config_file(path), os.environ)
+        return load_config(config_file(path), os.environ, text)
     except ConfigError as error:
         for fault in error.faults:
             click.echo(fault, err=True)
@@ -63,12 +64,14 @@ def run(config_path: Path | None) -> None:
 
     Example: gateway run --config /etc/gateway/config.toml
     """
-    config = read_config(config_path)
+    path = config_file(config_path)
+    text = _text(path)
+    config = read_config(path, text)
     configure_logs(config.server.log_level, config.server.log_format)
     for note in config.notes:
         log.warning("config_note", note=note)
     try:
-        code = trio.run(Supervisor(config, config_file(config_path), os.environ).run)
+        code = trio.run(Supervisor(config, path, text, os.environ).run)
     except OSError as error:
         click.echo(f"binding {config.server.bind}: {error.strerror or error}", err=True)
         sys.exit(exit_codes.ADDRESS)
@@ -97,6 +100,7 @@ def check_config(config_path: Path | None) -> None:
 @click.option("--number", type=int, default=0)
 @click.option("--listen", type=int)
 @click.option("--lifeline", type=int)
+@click.option("--accepted", type=int)
 @click.option("--wake-in", type=int)
 @click.option("--wake-out", type=int)
 def worker(
@@ -105,11 +109,12 @@ def worker(
     number: int,
     listen: int | None,
     lifeline: int | None,
+    accepted: int | None,
     wake_in: int | None,
     wake_out: int | None,
 ) -> None:
     """One worker process; the supervisor starts it."""
-    config = read_config(config_path)
+    config = read_config(config_path, read_accepted(accepted) if accepted is not None else None)
     configure_logs(config.server.log_level, config.server.log_format)
     process = Process(
         role=role,
@@ -118,10 +123,20 @@ def worker(
         wake_in=wake_in,
         wake_out=wake_out,
         lifeline=lifeline,
-        number=number,
+        accepted=accepted,
+        metrics_offset=number,
     )
     code = _serve(Worker(process, config, os.environ))
     _end(code)
+
+
+def _text(path: Path | None) -> bytes | None:
+    """The file's text, or the end of the command."""
+    try:
+        return read_text(path) if path is not None else None
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(exit_codes.USAGE)
 
 
 def _serve(one: Worker) -> int:

@@ -108,6 +108,10 @@ class CoreService:
         """There are new messages."""
         self.core.wake()
 
+    def is_alive(self) -> bool:
+        """Whether turns are run; not so while a core that crashed waits for its next start."""
+        return self.core.is_running
+
     def refuses(self) -> str | None:
         """Why the edge should take nothing now."""
         if self._waiting < self._settings.mailbox_most:

@@ -2,6 +2,7 @@
 
 GatewayError
   ConfigError     the configuration has faults: nothing is started
+  AddressError    an address cannot be bound
 """
 
 from collections.abc import Sequence
@@ -17,3 +18,7 @@ class ConfigError(GatewayError):
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = tuple(faults)
+
+
+class AddressError(GatewayError):
+    """An address cannot be bound."""

@@ -34,24 +34,27 @@ from actors.sender import Sender
 from actors.snapshot import Snapshot
 from actors.supervision import keep_running
 from actors.transport import Transport, client_tls
+from gateway.accepted_config import read_accepted
 from gateway.app import Ready, create_app
 from gateway.clock import wall_ms, watch_lag
 from gateway.collector import Collector
 from gateway.config import Config, load_config, snapshot_of
 from gateway.core_service import CoreService, CoreSettings
+from gateway.core_watch import CoreWatch, tell_alive
 from gateway.door import DoorBounds
 from gateway.edge import Edge
-from gateway.errors import ConfigError
+from gateway.errors import AddressError, ConfigError
 from gateway.listener import Listener, serve_doors
 from gateway.metrics import PrometheusObserver
 from gateway.metrics_server import serve_metrics
-from gateway.sealing import Sealer, load_secret_key
+from gateway.sealing import BadSecretKey, Sealer, load_secret_key
 from gateway.settings import ServerSettings
 from gateway.upkeep import publish_version, upkeep, watch_room
 from store.env import Store
 from store.writer import ThreadWriter
 
 Role = Literal["all", "edge", "core"]
+SHUTTING_DOWN: Final = "the gateway is shutting down"
 STOP_S: Final = 10.0  # from the order to stop to the end, at most
 SWITCH_S: Final = 0.0005  # how long a thread keeps the interpreter: the writer must not wait 5 ms for it after a commit
 COLLECT_AFTER: Final = (100_000, 20, 50)  # a batch makes many objects that live long enough: 14 % of a turn otherwise
@@ -68,8 +71,8 @@ class Process(Struct, frozen=True, kw_only=True):
     wake_in: int | None = None  # the core reads a byte for each commit of an edge
     wake_out: int | None = None  # an edge writes it
     lifeline: int | None = None  # ends with the supervisor
-    metrics_offset: int = 0  # each process has a metrics page of its own
-    number: int = 0
+    accepted: int | None = None  # the configuration in force
+    metrics_offset: int = 0  # each process has a metrics page of its own, on a port of its own
 
 
 class Worker:
@@ -85,7 +88,9 @@ class Worker:
         self._listener: Listener | None = None
         self._core: CoreService | None = None
         self._edge: Edge | None = None
-        self._version = 0
+        self._store: Store | None = None
+        self._writer: ThreadWriter | None = None
+        self._silence: CoreWatch | None = None  # of an edge: what it knows of the core beside it
 
     async def run(self, on_ready: Callable[[Listener | None], None] = lambda _: None) -> None:
         """Serves until told to stop. Raises StoreError, StoreBroken, BadSecretKey or OSError where it cannot go on."""
@@ -122,8 +127,8 @@ class Worker:
 
     async def _start(self, nursery: trio.Nursery, store: Store, writer: ThreadWriter) -> None:
         process, server = self._process, self._config.server
-        self._version = await publish_version(store, writer, self._config)
-        snapshot = snapshot_of(self._config, self._version)
+        self._store, self._writer = store, writer
+        snapshot = snapshot_of(self._config, await publish_version(store, writer, self._config))
         sealers = _sealers(snapshot, Path(server.data_dir), self._env)
         nursery.start_soon(self._signals)
         if process.lifeline is not None:
@@ -133,9 +138,13 @@ class Worker:
             await nursery.start(self._core.run)
             if process.wake_in is not None:
                 nursery.start_soon(_woken, process.wake_in, self._core.wake)
+            nursery.start_soon(tell_alive, Path(server.data_dir), self._core.is_alive)
             nursery.start_soon(
                 keep_running, "upkeep", partial(upkeep, store, writer, self._core, self._observer), _count_nothing
             )
+        if process.role == "edge":
+            self._silence = CoreWatch(store, Path(server.data_dir), server.shards)
+            nursery.start_soon(self._silence.run)
         if process.role != "core":
             self._edge = self._make_edge(store, writer, snapshot, sealers)
             self._listener = await nursery.start(self._serve_doors, server)
@@ -207,41 +216,64 @@ class Worker:
         if not bind:
             return
         own = type(bind)(f"{bind.rpartition(':')[0]}:{bind.port + self._process.metrics_offset if bind.port else 0}")
-        port = await nursery.start(serve_metrics, own, self._observer.registry, self._observer)
+        try:
+            port = await nursery.start(serve_metrics, own, self._observer.registry, self._observer)
+        except* OSError as failed:
+            raise AddressError(f"binding {own} for the metrics page: {failed.exceptions[0]}") from failed
         log.info("metrics", bound=f"{own.host}:{port}")
 
     # --- while it runs ---
 
     def _refuses(self) -> str | None:
         if self._stop.is_set():
-            return "the gateway is shutting down"
-        return self._core.refuses() if self._core is not None else None
+            return SHUTTING_DOWN
+        if self._core is not None:
+            return self._core.refuses()
+        return self._silence.refuses() if self._silence is not None else None
 
     def _ready(self) -> Ready | str:
         assert self._edge is not None
         reason = self._refuses()
         if reason is None and not self._edge.writer.has_room:
             reason = "the store has no room"
+        if reason is None and not self._is_core_alive():
+            reason = "the core does not run"
         return Ready() if reason is None else reason
+
+    def _is_core_alive(self) -> bool:
+        if self._core is not None:
+            return self._core.is_alive()
+        return self._silence is not None and self._silence.is_core_alive
 
     async def _signals(self) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
             async for number in received:
                 if number == signal.SIGHUP:
-                    self._reload()
+                    await self._reload()
                 else:
                     self.stop()
 
-    def _reload(self) -> None:
-        """Publishes the configuration anew; one with faults leaves the old one as it is."""
+    async def _reload(self) -> None:
+        """Publishes the configuration anew, as a version of its own; one that cannot be used leaves the old one."""
+        accepted = self._process.accepted
+        assert self._store is not None
+        assert self._writer is not None
         try:
-            config = load_config(self._process.config_path, self._env)
+            text = read_accepted(accepted) if accepted is not None else None
+            config = load_config(self._process.config_path, self._env, text)
+            sealers = _sealers(snapshot_of(config), Path(self._config.server.data_dir), self._env)
+            version = await publish_version(self._store, self._writer, config)
         except ConfigError as error:
             log.error("config_refused", faults=list(error.faults))
             return
-        self._version += 1
-        snapshot = snapshot_of(config, self._version)
-        sealers = _sealers(snapshot, Path(self._config.server.data_dir), self._env)
+        except (BadSecretKey, OSError) as error:
+            log.error("config_refused", faults=[str(error)])
+            return
+        if config.server != self._config.server:
+            log.warning("restart_needed", settings=_changed(self._config.server, config.server))
+        self._publish(snapshot_of(config, version), sealers)
+
+    def _publish(self, snapshot: Snapshot, sealers: Mapping[str, Sealer]) -> None:
         if self._core is not None:
             self._core.publish(snapshot, sealers)
         if self._edge is not None:
@@ -266,6 +298,11 @@ class Worker:
                 await self._core.stop()
         if scope.cancelled_caught:
             log.warning("stop_was_cut")
+
+
+def _changed(old: ServerSettings, new: ServerSettings) -> list[str]:
+    """Settings of the process that take effect at the next start."""
+    return [field for field in old.__struct_fields__ if getattr(old, field) != getattr(new, field)]
 
 
 def _sender(tls: ssl.SSLContext, destination: Destination) -> Sender:

@@ -18,13 +18,16 @@ import structlog
 import trio
 from msgspec import Struct
 
-from gateway.config import Config
+from gateway.accepted_config import AcceptedConfig
+from gateway.config import Config, load_config, read_text
+from gateway.errors import ConfigError
 from gateway.exit_codes import BROKEN, FAILED, FINAL, OK
 from gateway.listener import open_listening_socket
 
 AGAIN_S: Final = 0.1  # a worker that ended is started again after so long,
 AGAIN_MOST_S: Final = 5.0  # and later and later while it ends at once
 STEADY_S: Final = 10.0
+SERVED_S: Final = 3.0  # a worker that cannot start at all ends sooner
 BROKEN_MOST: Final = 5  # a worker that the store ended so often, each time soon after its start, is given up
 STORE_SIGNALS: Final = frozenset({-signal.SIGBUS, -signal.SIGSEGV, -signal.SIGABRT})  # of a mapped file that is damaged
 STOP_S: Final = 15.0  # workers bound their own stop at 10 s
@@ -43,9 +46,11 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 class Supervisor:
-    def __init__(self, config: Config, config_path: Path | None, env: Mapping[str, str]) -> None:
+    def __init__(self, config: Config, config_path: Path | None, text: bytes | None, env: Mapping[str, str]) -> None:
+        """`text`: that of the file at `config_path`, which gave `config`."""
         self._config = config
         self._config_path = config_path
+        self._accepted = AcceptedConfig(text) if text is not None else None
         self._env = env
         self._stopping = trio.Event()
         self._exit_code = OK
@@ -70,11 +75,16 @@ class Supervisor:
         listening.close()
         for descriptor in (*lifeline, *wake):
             os.close(descriptor)
+        if self._accepted is not None:
+            self._accepted.close()
         return self._exit_code
 
     async def _keep(self, plan: Plan, listening: socket.socket, lifeline: int, workers: trio.Nursery) -> None:
-        """Starts a worker until it ends in a way that another start cannot mend, or everything stops."""
-        wait_s, broken = AGAIN_S, 0
+        """Starts a worker until it ends in a way that another start cannot mend, or everything stops.
+
+        One that has served once is always started again: what stops it now may pass.
+        """
+        wait_s, broken, has_served = AGAIN_S, 0, False
         while not self._stopping.is_set():
             began_s = trio.current_time()
             code = await self._run_one(plan, listening, lifeline)
@@ -82,13 +92,15 @@ class Supervisor:
                 return
             log.error("worker_ended", role=plan.role, number=plan.number, code=code)
             is_steady = trio.current_time() - began_s > STEADY_S
+            has_served = has_served or trio.current_time() - began_s > SERVED_S
             broken = broken + 1 if not is_steady and (code == BROKEN or code in STORE_SIGNALS) else 0
             if broken >= BROKEN_MOST:
                 log.error(
                     "given_up", role=plan.role, hint="gateway check-store tells what is damaged; restore a backup"
                 )
-            if code in FINAL or broken >= BROKEN_MOST:
-                self._exit_code = code if code in FINAL else BROKEN
+            is_final = code in FINAL and not has_served
+            if is_final or broken >= BROKEN_MOST:
+                self._exit_code = code if is_final else BROKEN
                 self._stop()
                 return
             wait_s = AGAIN_S if is_steady else min(AGAIN_MOST_S, wait_s * 2)
@@ -98,6 +110,8 @@ class Supervisor:
         inherited = [descriptor for descriptor in (lifeline, plan.wake_in, plan.wake_out) if descriptor is not None]
         if plan.takes_socket:
             inherited.append(listening.fileno())
+        if self._accepted is not None:
+            inherited.append(self._accepted.descriptor)
         process: trio.Process = await trio.lowlevel.open_process(
             self._command(plan, listening, lifeline), pass_fds=inherited, stdin=subprocess.DEVNULL, env=dict(self._env)
         )
@@ -117,6 +131,8 @@ class Supervisor:
         command += ["--lifeline", str(lifeline)]
         if self._config_path is not None:
             command += ["--config", str(self._config_path)]
+        if self._accepted is not None:
+            command += ["--accepted", str(self._accepted.descriptor)]
         if plan.takes_socket:
             command += ["--listen", str(listening.fileno())]
         if plan.wake_in is not None:
@@ -132,10 +148,24 @@ class Supervisor:
             task_status.started()
             async for number in received:
                 if number == signal.SIGHUP:
-                    self._tell(signal.SIGHUP)
+                    self._reload()
                     continue
                 self._stop()
                 scope.deadline = trio.current_time() + STOP_S
+
+    def _reload(self) -> None:
+        """Has the workers publish the file as it is now; one with faults changes nothing, now or at a later start."""
+        if self._config_path is None or self._accepted is None:
+            self._tell(signal.SIGHUP)
+            return
+        try:
+            text = read_text(self._config_path)
+            load_config(self._config_path, self._env, text)
+        except ConfigError as error:
+            log.error("config_refused", faults=list(error.faults))
+            return
+        self._accepted.put(text)
+        self._tell(signal.SIGHUP)
 
     def _stop(self) -> None:
         self._stopping.set()

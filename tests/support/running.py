@@ -133,10 +133,16 @@ def running_simulator(directory: Path) -> Iterator[str]:
 
 @contextmanager
 def running_gateway(
-    directory: Path, *, destinations: str = "", site: str = "", server: str = "", simulator: str | None = None
+    directory: Path,
+    *,
+    destinations: str = "",
+    site: str = "",
+    server: str = "",
+    simulator: str | None = None,
+    metrics_port: int = 0,
 ) -> Iterator[Running]:
     """`gateway run` on a configuration of its own; `destinations` may name the simulator's address as `{url}`."""
-    text = "[server]\n" + 'bind = "127.0.0.1:0"\nmetrics_bind = "127.0.0.1:0"\n'
+    text = f'[server]\nbind = "127.0.0.1:0"\nmetrics_bind = "127.0.0.1:{metrics_port}"\n'
     text += f'data_dir = "{directory / "data"}"\n{server}\n' + SITE.format(site=site)
     text += destinations.format(url=simulator) if destinations else ""
     (directory / "config.toml").write_text(text)
