@@ -4,6 +4,7 @@ explain.py      one event's whole story          story.py tells it, story_page.p
 deliveries.py   deliveries, newest first
 stream.py       events as they are committed     stream_lines.py makes their lines
 check_store.py  the consistency check
+try_event.py    one event at one destination     trial.py makes its request and reads the answer
 demo.py         the main job in one command      demo_world.py, demo_traffic.py, demo_numbers.py, demo_view.py,
                                                  demo_promises.py
 reading.py      what they share: the store opened for reading, sites, times; facts.py reads one event
@@ -15,12 +16,13 @@ from typing import Final
 
 import click
 
-ORDER: Final = ("run", "demo", "explain", "deliveries", "stream", "check-config", "check-store")
+ORDER: Final = ("run", "demo", "explain", "deliveries", "stream", "try", "check-config", "check-store")
 MODULES: Final[Mapping[str, str]] = {
     "demo": "gateway.commands.demo:demo",
     "explain": "gateway.commands.explain:explain",
     "deliveries": "gateway.commands.deliveries:deliveries",
     "stream": "gateway.commands.stream:stream",
+    "try": "gateway.commands.try_event:try_event",
     "check-store": "gateway.commands.check_store:check_store",
 }
 
