@@ -1,4 +1,4 @@
-"""Takes card data out of what is kept: properties named as card data, and card numbers in free text.
+"""Finds card data in what is kept: names of properties that hold it, and card numbers in free text.
 
 A card number is a run of digits (single spaces or dashes between them allowed) with an issuer's prefix, a length that
 this issuer uses and a right check digit (ISO/IEC 7812-1, Luhn). Identifier fields are never searched: every tenth
@@ -6,8 +6,6 @@ long number passes the check by chance. Issuer ranges: each network's own publis
 """
 
 import re
-from typing import Any
-from urllib.parse import unquote_plus
 
 CARD_TEXT = "[card]"
 TRIES = 500  # card-like runs of digits looked at in one event; what follows the last one is taken out unread
@@ -87,8 +85,6 @@ _CARD_NAMES = _NUMBER_NAMES | _CODE_NAMES | _EXPIRY_NAMES
 
 _ID_ENDINGS = ("id", "ids", "uuid", "guid", "sku", "gtin", "gtin13", "ean", "ean13", "upc", "isbn", "token", "barcode")
 _ID_ENDINGS_TOO = ("ordernumber", "trackingnumber", "invoicenumber", "ordername", "timestamp", "atms")
-_FOLD = re.compile(r"[\s_.\-]+")
-_CAMPAIGN = "utm_"  # ids of campaigns and ads, often long numbers
 
 _SUSPECT = re.compile(r"[0-9](?:[ -]?[0-9]){11}")
 # Starts where a number starts, with a digit that issuers use; no decimal fraction, no phone number in E.164.
@@ -126,63 +122,6 @@ class CardScan:
             return text
         return self._replace(text)
 
-    def optional(self, text: str | None) -> str | None:
-        return None if text is None else self.text(text)
-
-    def properties(self, properties: dict[str, Any]) -> dict[str, Any]:
-        """The properties without those named as card data, their texts searched. The nesting has been bounded."""
-        kept: dict[str, Any] = {}
-        for name, value in properties.items():
-            folded = _fold(name)
-            if folded in _CARD_NAMES:
-                self.count += 1
-            elif name.startswith(_CAMPAIGN) or is_identifier_name(folded):
-                kept[name] = self._inside(value)
-            else:
-                kept[name] = self._value(value)
-        return kept
-
-    def url(self, url: str | None) -> str | None:
-        """The url without the values of parameters named as card data; its other parts hold ids and stay."""
-        if url is None or "?" not in url:
-            return url
-        head, _, rest = url.partition("?")
-        query, mark, fragment = rest.partition("#")
-        return f"{head}?{'&'.join(self._parameter(pair) for pair in query.split('&'))}{mark}{fragment}"
-
-    def _parameter(self, pair: str) -> str:
-        name, found, value = pair.partition("=")
-        if not value or _fold(unquote_plus(name)) not in _CARD_NAMES:
-            return pair
-        self.count += 1
-        return f"{name}{found}{CARD_TEXT}"
-
-    def _value(self, value: Any) -> Any:
-        match value:
-            case str():
-                return self.text(value) if "://" not in value else self.url(value)
-            case bool():
-                return value
-            case int():
-                text = str(value)
-                return value if self.text(text) == text else CARD_TEXT
-            case dict():
-                return self.properties(value)
-            case list():
-                return [self._value(one) for one in value]
-            case _:
-                return value
-
-    def _inside(self, value: Any) -> Any:
-        """An identifier's own value stays; what an object under its name holds is searched."""
-        match value:
-            case dict():
-                return self.properties(value)
-            case list():
-                return [self._inside(one) for one in value]
-            case _:
-                return value
-
     def _replace(self, text: str) -> str:
         parts: list[str] = []
         kept_to = at = 0
@@ -201,6 +140,10 @@ class CardScan:
         return "".join((*parts, text[kept_to:]))
 
 
+def is_card_name(folded: str) -> bool:
+    return folded in _CARD_NAMES
+
+
 def is_identifier_name(folded: str) -> bool:
     return folded.endswith(_ID_ENDINGS) or folded.endswith(_ID_ENDINGS_TOO)
 
@@ -212,10 +155,6 @@ def is_card_number(digits: str) -> bool:
     backwards = digits.encode()[::-1]
     total = sum(backwards[::2]) + sum(backwards[1::2].translate(_DOUBLED)) - len(digits) * ord("0")
     return total % 10 == 0
-
-
-def _fold(name: str) -> str:
-    return _FOLD.sub("", name).lower()
 
 
 def _card_end(text: str, start: int, longest: int) -> int | None:

@@ -33,7 +33,8 @@ UTM_NAMES: tuple[str, ...] = (
     "utm_creative_format",
     "utm_marketing_tactic",
 )
-_PROPERTIES = frozenset((*UTM_NAMES, "dclid", "gad_source", "gad_campaignid", "srsltid", "twclid"))
+_OTHER_CLICKS = ("dclid", "gad_source", "gad_campaignid", "srsltid", "twclid")
+_PROPERTIES = frozenset((*UTM_NAMES, *_OTHER_CLICKS))
 
 # Parameter names in lower case: senders write `ScCid` and `sccid`.
 _PARAMETERS: Mapping[str, str] = MappingProxyType(
@@ -53,6 +54,8 @@ _PARAMETERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_CLICKS = frozenset((*_PARAMETERS, *_OTHER_CLICKS, "fbclid", "gclsrc", "_gl"))
+
 _BAD_VALUE = re.compile(r"[\s\x00-\x20\x7f]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FBP = re.compile(r"fb\.[0-9]\.[0-9]{13}\.[0-9]+(?:\.[A-Za-z0-9_-]{2,8})?")
@@ -64,6 +67,11 @@ _SESSION = re.compile(r"s?([0-9]+)")
 
 class _KlaviyoCookie(Struct, frozen=True, kw_only=True):
     exchange_id: str | None = msgspec.field(name="$exchange_id", default=None)
+
+
+def is_click_parameter(name: str) -> bool:
+    """Whether a parameter of that name, in lower case, holds a click id: opaque, not to be changed by a byte."""
+    return name in _CLICKS
 
 
 def is_usable(value: str) -> bool:

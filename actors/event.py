@@ -190,4 +190,4 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     custom_data: CustomData = CustomData()
     consent: Consent = Consent()
     is_id_made: bool = False  # the sender gave no event_id: the gateway made it, it cannot deduplicate
-    marks: tuple[str, ...] = ()  # what was noticed at the edge: "late", "early", "card_removed"
+    marks: tuple[str, ...] = ()  # what was noticed at the edge: "late", "early", "card_removed", "personal_removed"

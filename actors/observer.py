@@ -67,6 +67,9 @@ class Observer:
     def card_data_removed(self, site: str, count: int = 1) -> None:
         """Card numbers and the like taken out of events."""
 
+    def personal_data_removed(self, site: str, count: int = 1) -> None:
+        """Events out of whose urls, texts or properties something was taken that names a person."""
+
     def answered(self, door: str, status: int) -> None:
         """One request answered, by the door `fast`, `app` or `metrics`."""
 

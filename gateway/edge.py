@@ -115,6 +115,8 @@ async def take(edge: Edge, events: Sequence[Event], caller: Caller, session_id: 
         edge.observer.event_accepted(event.site, event.source, label(event.event_name))
         if "card_removed" in event.marks:
             edge.observer.card_data_removed(event.site)
+        if "personal_removed" in event.marks:
+            edge.observer.personal_data_removed(event.site)
     return None
 
 

@@ -1,4 +1,4 @@
-"""From a request's body to canonical events: taken apart, checked, normalised, hashed, cleaned of card data.
+"""From a request's body to canonical events: taken apart, checked, normalised, hashed, cleaned.
 
     parse_body(body)      one event, an array, or {"events": […]}: the raw events, each still undecoded
     to_event(raw, intake) one raw event: the canonical event, or what is wrong with it
@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from actors.carddata import CardScan
+from actors.cleaning import Cleaning
 from actors.clickids import fill_click_ids
 from actors.event import Consent, CustomData, Event, Item, Page
 from actors.names import canonical_name
@@ -89,20 +89,19 @@ def event_of(form: EventForm, properties: dict[str, Any], intake: Intake) -> Eve
     problem = first_problem(form, properties)
     if problem is not None:
         return problem
-    scan = CardScan()
+    cleaning = Cleaning()
     marks: list[str] = []
     event_id = intake.make_id() if form.event_id is None else str(form.event_id)
     occurred_at_ms = _occurred_at_ms(form, intake, marks)
-    page = _page(form.page or _NO_PAGE, scan)
-    user_data = user_data_of(form.user_data or _NO_USER, intake, event_id, scan, marks)
+    page = _page(form.page or _NO_PAGE, cleaning)
+    user_data = user_data_of(form.user_data or _NO_USER, intake, event_id, cleaning, marks)
     user_data, campaign = fill_click_ids(
         user_data, page, intake.cookies, intake.received_at_ms, intake.ga_measurement_id
     )
-    properties = scan.properties(properties) if properties else properties
-    custom_data = _custom_data(form.custom_data or _NO_CUSTOM, {**campaign, **properties}, scan)
-    event_name = scan.text(canonical_name(form.event_name or ""))
-    if scan.count:
-        marks.append("card_removed")
+    properties = cleaning.properties(properties) if properties else properties
+    custom_data = _custom_data(form.custom_data or _NO_CUSTOM, {**campaign, **properties}, cleaning)
+    event_name = cleaning.text(canonical_name(form.event_name or ""))
+    marks += cleaning.marks()
     return Event(
         site=intake.site,
         event_name=event_name,
@@ -140,10 +139,12 @@ def _occurred_at_ms(form: EventForm, intake: Intake, marks: list[str]) -> int:
     return at_ms
 
 
-def _page(form: PageForm, scan: CardScan) -> Page:
-    url = scan.url(form.url or None)
-    path = scan.url(form.path) if form.path else _path_of(url)
-    return Page(url=url, referrer=scan.url(form.referrer or None), title=scan.optional(form.title or None), path=path)
+def _page(form: PageForm, cleaning: Cleaning) -> Page:
+    url = cleaning.url(form.url or None)
+    path = cleaning.url(form.path) if form.path else _path_of(url)
+    return Page(
+        url=url, referrer=cleaning.url(form.referrer or None), title=cleaning.optional(form.title or None), path=path
+    )
 
 
 def _path_of(url: str | None) -> str | None:
@@ -156,39 +157,39 @@ def _path_of(url: str | None) -> str | None:
     return "/" + host_and_path.partition("/")[2]
 
 
-def _custom_data(form: CustomForm, properties: dict[str, Any], scan: CardScan) -> CustomData:
+def _custom_data(form: CustomForm, properties: dict[str, Any], cleaning: Cleaning) -> CustomData:
     currency = _id(form.currency)
     return CustomData(
         value=form.value,
         currency=currency.upper() if currency else None,
         order_id=_order_id(form.order_id),
         checkout_token=_id(form.checkout_token),
-        items=tuple(_item(item, scan) for item in form.items or ()),
+        items=tuple(_item(item, cleaning) for item in form.items or ()),
         num_items=_count(form.num_items),
         product_ids=tuple(text for one in form.product_ids or () if (text := _id(one))),
         shipping=form.shipping,
         tax=form.tax,
         discount=form.discount,
-        coupon=scan.optional(text_of(form.coupon)),
-        search_term=scan.optional(text_of(form.search_term)),
+        coupon=cleaning.optional(text_of(form.coupon)),
+        search_term=cleaning.optional(text_of(form.search_term)),
         subscription_id=_id(form.subscription_id),
         lead_id=_id(form.lead_id),
-        content_name=scan.optional(text_of(form.content_name)),
-        content_category=scan.optional(text_of(form.content_category)),
+        content_name=cleaning.optional(text_of(form.content_name)),
+        content_category=cleaning.optional(text_of(form.content_category)),
         customer_type=form.customer_type,
         properties=properties,
     )
 
 
-def _item(form: ItemForm, scan: CardScan) -> Item:
+def _item(form: ItemForm, cleaning: Cleaning) -> Item:
     return Item(
         id=_id(form.id),
-        name=scan.optional(text_of(form.name)),
+        name=cleaning.optional(text_of(form.name)),
         quantity=_count(form.quantity),
         price=form.price,
-        brand=scan.optional(text_of(form.brand)),
-        category=scan.optional(text_of(form.category)),
-        variant=text_of(form.variant),
+        brand=cleaning.optional(text_of(form.brand)),
+        category=cleaning.optional(text_of(form.category)),
+        variant=cleaning.optional(text_of(form.variant)),
         discount=form.discount,
     )
 

@@ -48,6 +48,9 @@ class PrometheusObserver(Observer):
             "gateway_events_rejected", "Events not taken.", "site", "source", "reason", bound=100
         )
         self._cards = of.counter("gateway_card_data_removed", "Card data taken out of events.", "site", bound=20)
+        self._persons = of.counter(
+            "gateway_personal_data_removed", "Events something personal was taken out of.", "site", bound=20
+        )
         self._answers = of.counter("gateway_answers", "Requests answered.", "door", "status", bound=40)
         self._connections = of.gauge("gateway_connections", "Open connections.")
         self._failed = of.counter("gateway_connection_failures", "Connections refused or failed.", "kind", bound=20)
@@ -116,6 +119,9 @@ class PrometheusObserver(Observer):
 
     def card_data_removed(self, site: str, count: int = 1) -> None:
         self._cards.at(site).value += count
+
+    def personal_data_removed(self, site: str, count: int = 1) -> None:
+        self._persons.at(site).value += count
 
     def answered(self, door: str, status: int) -> None:
         self._answers.at(door, str(status)).value += 1

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from actors import identity
-from actors.carddata import CardScan
+from actors.cleaning import Cleaning
 from actors.clickids import clean_click_id, is_exchange_id
 from actors.event import Plaintext, UserData
 from gateway.form import UserForm, text_of
@@ -42,7 +42,7 @@ _CLICK_FIELDS = (
 )
 
 
-def user_data_of(form: UserForm, intake: Intake, event_id: str, scan: CardScan, marks: list[str]) -> UserData:
+def user_data_of(form: UserForm, intake: Intake, event_id: str, cleaning: Cleaning, marks: list[str]) -> UserData:
     """What is kept of the identifiers; adds a mark for each that was given and cannot be used."""
     values: dict[str, Any] = msgspec.to_builtins(form)  # those that were given
     given = {field: text for field, value in values.items() if (text := text_of(value)) is not None}
@@ -55,7 +55,7 @@ def user_data_of(form: UserForm, intake: Intake, event_id: str, scan: CardScan, 
         else:
             kept[field] = value
     if "city" in kept:
-        kept["city"] = scan.text(kept["city"])
+        kept["city"] = cleaning.text(kept["city"])
     if "klaviyo_id" in kept and is_exchange_id(kept["klaviyo_id"]):
         # Senders that know one field put either there; the two are told apart by their form (click_ids.md section 5).
         kept.setdefault("kx", kept.pop("klaviyo_id"))

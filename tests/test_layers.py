@@ -26,10 +26,10 @@ IMPURE = frozenset(
     }
 )
 PURE = (
-    "actors/attribution.py", "actors/carddata.py", "actors/clickids.py", "actors/consent.py", "actors/dedup.py",
-    "actors/event.py", "actors/identity.py", "actors/ip.py", "actors/merging.py", "actors/names.py", "actors/order.py",
-    "actors/pacing.py", "actors/routing.py", "actors/site.py", "actors/snapshot.py", "actors/visitor.py",
-    "actors/visits.py", "actors/wire.py", "actors/work.py", "gateway/checks.py", "gateway/client.py",
+    "actors/attribution.py", "actors/carddata.py", "actors/cleaning.py", "actors/clickids.py", "actors/consent.py",
+    "actors/dedup.py", "actors/event.py", "actors/identity.py", "actors/ip.py", "actors/merging.py", "actors/names.py",
+    "actors/order.py", "actors/pacing.py", "actors/personal.py", "actors/routing.py", "actors/site.py",
+    "actors/snapshot.py", "actors/visitor.py", "actors/visits.py", "actors/wire.py", "actors/work.py", "gateway/checks.py", "gateway/client.py",
     "gateway/form.py", "gateway/incoming.py", "gateway/intake.py", "gateway/invalid.py",
 )  # fmt: skip
 # They name the type of the random source and make none; `inet_pton` reads an address and opens no socket.

@@ -99,7 +99,18 @@ def test_promise_9_edges_go_on_accepting_while_the_core_restarts(tmp_path: Path,
 
 def test_promise_10_no_person_in_plaintext_and_no_secret_is_on_disk_in_a_log_or_a_metric(gateway: Running) -> None:
     card = {"value": 5, "currency": "EUR", "note": "card 4111 1111 1111 1111", "cvc": "12345987"}
-    answer = gateway.send(event("p10", custom_data=card))
+    outside = {
+        "email": "prop.canary@example.com",
+        "customer": {"name": "Objectina"},
+        "search_term": "by text.canary@example.com",
+    }
+    items = [{"id": 1, "variant": "for item.canary@example.com"}]
+    page = {
+        "url": f"{ORIGIN}?email=url.canary@example.com&phone=4155550199&q=5555+5555+5555+4444&u=a.canary%40example.com",
+        "title": "Thanks, title.canary@example.com",
+        "referrer": f"{ORIGIN}/reset/path.canary@example.com?first_name=Refererina",
+    }
+    answer = gateway.send(event("p10", page=page, custom_data={**card, **outside, "items": items}))
     wait_until(lambda: delivered(gateway, "p10"), what="delivery")
     gateway.fail("meta", kind="bad_token", count=1)
     gateway.send(event("p10-refused"))
@@ -110,5 +121,7 @@ def test_promise_10_no_person_in_plaintext_and_no_secret_is_on_disk_in_a_log_or_
     gateway.stop()
     seen = (gateway.directory / "data" / "data.mdb").read_bytes() + (gateway.log() + metrics + story).encode()
     told = ["jane.secretperson", "4155550123", "Janequeline", "4111 1111", "12345987", META_TOKEN, "wk_test"]
+    told += [".canary", "Objectina", "Refererina", "4155550199", "5555+5555", "5555 5555"]
     assert [text for text in told if text.encode() in seen] == []
-    assert answer.json()["events"][0]["marks"] == ["card_removed"]
+    assert answer.json()["events"][0]["marks"] == ["card_removed", "personal_removed"]
+    assert 'gateway_personal_data_removed_total{site="shop"}' in metrics
