@@ -1,5 +1,6 @@
 """All that a store holds, read at once, so that rules can be asked of it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,6 +101,17 @@ def delivered_keys(ledger: Ledger, snapshot: Snapshot) -> dict[tuple[str, str], 
         if row.status == "delivered":
             key = platform_key(destination, event_key, event)
             found.setdefault((event.site, row.destination), set()).add(key)
+    return found
+
+
+def waiting_keys(ledger: Ledger, snapshot: Snapshot) -> dict[tuple[str, str], Counter[str]]:
+    """Per site and destination the platform keys of what is still in the outbox."""
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for event_key, destination_key in ledger.outbox:
+        event = ledger.bodies[event_key]
+        for one in snapshot.sites[event.site].destinations:
+            if keys.destination(event.site, one.id) == destination_key:
+                found.setdefault((event.site, one.id), Counter())[platform_key(one, event_key, event)] += 1
     return found
 
 

@@ -76,7 +76,7 @@ def _crash(random: Random, mean_s: float, is_long: bool) -> Crash:
 
 def _jumps(random: Random, span_s: float) -> tuple[Jump, ...]:
     """An hour forth or back, a day back; ten years forth and, sooner or later, back again."""
-    kind = random.choice(("hour", "hour", "day", "years"))
+    kind = random.choice(("hour", "day", "years", "years"))
     at_s = random.uniform(0, span_s)
     match kind:
         case "hour":

@@ -4,6 +4,7 @@ A request is judged by the same strict platforms that the benches use. Around th
 before the platform saw them, or taken and the answer lost on its way back.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from hashlib import blake2b
 from random import Random
@@ -103,10 +104,12 @@ class Station:
             one.is_heard = True
         return _response(response)
 
-    def crashed(self, life: int, settled: Callable[[str], bool]) -> None:
-        """What this life heard of and did not get on disk is lost, as if it had never heard."""
-        for one in self.taken:
-            if one.life == life and one.is_heard and not settled(one.key):
+    def crashed(self, life: int, waiting: Counter[str]) -> None:
+        """What this life heard of and did not get on disk is lost, as if it had never heard: `waiting` still waits."""
+        left = Counter(waiting)
+        for one in reversed(self.taken):
+            if one.life == life and one.is_heard and left[one.key] > 0:
+                left[one.key] -= 1
                 one.is_lost = True
 
     def _meet(self, asked: SimRequest) -> list[str]:

@@ -6,6 +6,7 @@
 import random
 import tempfile
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -151,9 +152,9 @@ class World:
     def _examine(self, store: Store, life: Life) -> None:
         """What holds at every instant, held at this one."""
         found = ledger.read(store, SHARDS)
-        settled = ledger.delivered_keys(found, self._snapshot)
+        waiting = ledger.waiting_keys(found, self._snapshot)
         for place, station in self._stations.items():
-            station.crashed(life.number, settled.get(place, set()).__contains__)
+            station.crashed(life.number, waiting.get(place, Counter()))
         self.note("examine", len(found.messages), len(found.events), len(found.outbox), life.writer.commits)
         self._hold(store, found)
 
