@@ -171,6 +171,19 @@ class Dispatcher:
             return False
         return self._lots.is_ready(now_s) and self.breaker.may_send(now_s)
 
+    async def _still_allowed(self, lot: Sequence[Work]) -> Sequence[Work]:
+        """Without those whose visitors have denied something since they were taken: these are judged once more."""
+        withdrawn = self._taker.withdrawn(lot)
+        if not withdrawn:
+            return lot
+        again = [self._taker.again(work) for work in withdrawn]
+        for one in again:
+            if isinstance(one, Work):
+                self._lots.add(one, trio.current_time())
+        if settled := [one for one in again if isinstance(one, Settled)]:
+            await self._commit(settled)
+        return [work for work in lot if work not in withdrawn]
+
     def _most_in_flight(self) -> int:
         return self._window.size if self.breaker.state == "closed" else 1
 
@@ -180,7 +193,10 @@ class Dispatcher:
 
     async def _send(self, lot: Sequence[Work], is_probe: bool) -> None:
         try:
-            await self._attempt(lot, is_probe)
+            if lot := await self._still_allowed(lot):
+                await self._attempt(lot, is_probe)
+            elif is_probe:
+                self.breaker.not_sent()
         finally:
             self._in_flight -= 1
             self._work.set()

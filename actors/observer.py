@@ -27,6 +27,7 @@ Reason = Literal[
     "test_event",
     # in delivery: why a delivery is dropped or does not go on
     "too_old",
+    "consent_withdrawn",
     "no_identifier",
     "not_encodable",
     "platform_refused",

@@ -73,6 +73,11 @@ class Breaker:
         if self.state == "half_open":
             self.succeeded()
 
+    def not_sent(self) -> None:
+        """There was nothing to probe with: the next delivery is the probe."""
+        if self.state == "half_open":
+            self.state = "open"
+
     def failed(self, now_s: float) -> None:
         self._failures += 1
         if self.state == "closed" and self._failures < BREAKER_AFTER:

@@ -5,18 +5,20 @@ What is taken stays in the outbox until it is settled; it is remembered so that 
 
 import math
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import msgspec
 import structlog
 import trio
 from msgspec import Struct
 
 from actors.destinations.base import Destination, Drop, Payload
-from actors.event import Event
+from actors.event import Consent, Event
 from actors.observer import Observer
 from actors.pacing import MOST_MS, elapsed_ms
 from actors.redaction import Redactor
+from actors.withdrawal import stated, stricter
 from actors.work import Settled, Work, dropped, event_to_send
 from store import keys
 from store.env import Store
@@ -26,6 +28,7 @@ from store.records import EventRow
 IN_HAND: Final = 4_000  # deliveries taken and not settled, at most: half of them new, half of them retried
 FETCH: Final = 256  # rows read in one step
 FARTHEST_MS: Final = MOST_MS + 3_600_000  # no delivery is put off for longer
+STALE_S: Final = 1.0  # what was taken longer ago is asked again whether its visitor still allows it
 RESCAN_S: Final = 10.0  # the lanes are read from their beginning so often, should the clock have gone back
 
 OpenPlaintext = Callable[[Event, tuple[str, ...]], Event]
@@ -92,7 +95,8 @@ class Taker:
             self._resume[lane] = scan.resume
             times += [scan.next_due_ms] if scan.next_due_ms is not None else []
             rows += self._hold(lane, scan.rows)
-        taken = [self._encode(row, now_ms) for row in rows]
+        consents = self._stated([row.event for row in rows if row.event is not None])
+        taken = [self._encode(row, now_ms, consents) for row in rows]
         return Taken(
             works=[one for one in taken if isinstance(one, Work)],
             settled=[one for one in taken if isinstance(one, Settled)],
@@ -114,12 +118,38 @@ class Taker:
         """The delivery is settled, or waits in the outbox again."""
         self._in_hand[work.due.lane].discard(work.due.outbox_key)
 
-    def _encode(self, row: Due, now_ms: int) -> Work | Settled:
-        """The delivery ready to send, or why it never can be."""
+    def withdrawn(self, works: Sequence[Work]) -> list[Work]:
+        """Those that have waited here for a while, and whose visitors have denied something meanwhile."""
+        now_s = trio.current_time()
+        waited = [work for work in works if now_s - work.taken_at_s > STALE_S]
+        consents = self._stated([work.due.event for work in waited if work.due.event is not None])
+        for work in waited:
+            work.taken_at_s = now_s
+        return [work for work in waited if _stricter(work.due.event, work.consent, consents) != work.consent]
+
+    def again(self, work: Work) -> Work | Settled:
+        """The delivery as it is to be sent now, or why it no longer may be."""
+        event = work.due.event
+        return self._encode(work.due, self._now_ms(), self._stated([event] if event is not None else []), work)
+
+    def _stated(self, events: Sequence[EventRow]) -> Mapping[str, Consent]:
+        return stated(self._store, self._site, {row.visitor_id for row in events if row.visitor_id is not None})
+
+    def _encode(
+        self, row: Due, now_ms: int, consents: Mapping[str, Consent], work: Work | None = None
+    ) -> Work | Settled:
+        """The delivery ready to send, or why it never can be. `work`: what it is in hand as already."""
         event = event_to_send(row.event, row.body) if row.event is not None and row.body is not None else None
         if row.event is None or event is None:
             return self._unreadable(row, now_ms)
-        work = Work(row, row.event, Payload(b""))
+        work = work or Work(row, row.event, Payload(b""))
+        work.taken_at_s = trio.current_time()
+        work.consent = _stricter(row.event, event.consent, consents)
+        if work.consent != event.consent:
+            was_denied, event = self._destination.denied(event), msgspec.structs.replace(event, consent=work.consent)
+            if (purpose := self._destination.denied(event)) is not None and was_denied is None:
+                words = f"the visitor has withdrawn consent ({purpose})"
+                return dropped(work, self._destination.id, "consent_withdrawn", words, now_ms)
         age_s = self._destination.max_age_s(event)
         before_ms = max(0, row.received_at_ms - event.occurred_at_ms)
         old_s = (before_ms + elapsed_ms(now_ms, row.received_at_ms)) // 1000
@@ -154,6 +184,10 @@ class Taker:
         self._observer.unreadable_row("event" if row.event is None else "log")
         work = Work(row, row.event or blank, Payload(b""))
         return dropped(work, self._destination.id, "unreadable", "the stored event cannot be read", now_ms)
+
+
+def _stricter(row: EventRow | None, own: Consent, consents: Mapping[str, Consent]) -> Consent:
+    return stricter(own, consents.get(row.visitor_id)) if row is not None and row.visitor_id is not None else own
 
 
 def adapter_failed(site: str, destination: str, step: str, error: Exception) -> None:

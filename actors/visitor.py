@@ -80,6 +80,7 @@ class Visitor(Actor[VisitorState]):
             Seen(message.event.event_name, message.event.source, message.event.received_at_ms, is_copy=True),
         )
         if sighting.order is None:
+            self._learn_consent(message.event)
             turn.duplicate(message.event, message.at, sighting.event_key, key, value)
             return
         self._learn(message, turn, is_copy=True)
@@ -115,6 +116,11 @@ class Visitor(Actor[VisitorState]):
             self._visit(event, message.session_id or f"{turn.random.getrandbits(128):032x}")
         for field, value in _identifiers(event.user_data):
             self._note(field, value, now_ms)
+        self._learn_consent(event)
+
+    def _learn_consent(self, event: Event) -> None:
+        """From every copy too: a denial counts, whichever message brought it."""
+        state = self.state
         for purpose in PURPOSES:
             choice = getattr(event.consent, purpose)
             if choice is not None and event.occurred_at_ms >= state.consent_at_ms.get(purpose, 0):

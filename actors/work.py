@@ -26,8 +26,8 @@ class Work:
     """A delivery that was taken from the outbox and is not settled yet."""
 
     __slots__ = (
-        "again", "attempts", "delivery_id", "due", "first_ms", "payload", "received_at_ms", "refreshes", "status",
-        "tries",
+        "again", "attempts", "consent", "delivery_id", "due", "first_ms", "payload", "received_at_ms", "refreshes",
+        "status", "taken_at_s", "tries",
     )  # fmt: skip
 
     def __init__(self, due: Due, event: EventRow, payload: Payload) -> None:
@@ -41,6 +41,8 @@ class Work:
         self.first_ms = next((attempt.at_ms for attempt in self.attempts if attempt.counts), 0)
         self.again = 0
         self.refreshes = 0
+        self.consent = Consent()  # that it was encoded under
+        self.taken_at_s = 0.0  # when that was looked up
         self.delivery_id = delivery_id(due.event_key, due.outbox_key[:8])
 
 

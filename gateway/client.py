@@ -9,6 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+import msgspec
+
+from actors.event import Event
 from gateway.call import Call
 
 VISITOR_COOKIE = "_gw_vid"
@@ -72,6 +75,16 @@ def user_agent(headers: Mapping[str, str]) -> str | None:
     """The header without control characters, cut to a bound; None if there is none."""
     text = "".join([char for char in headers.get("user-agent", "")[:USER_AGENT_CHARS] if char.isprintable()])
     return text.strip() or None
+
+
+def opts_out(headers: Mapping[str, str]) -> bool:
+    """Global Privacy Control: one header that is exactly `1` (contracts/consent.md, section 2.5)."""
+    return "1" in [value.strip(" \t") for value in headers.get("sec-gpc", "").split(",")]
+
+
+def without_sale(event: Event) -> Event:
+    """The event of a browser that opts out; its visitor keeps to it until the sale is expressly allowed."""
+    return msgspec.structs.replace(event, consent=msgspec.structs.replace(event.consent, sale_of_data="denied"))
 
 
 def visitor_id(headers: Mapping[str, str]) -> str | None:

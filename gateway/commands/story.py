@@ -243,6 +243,7 @@ def _why(row: DeliveryRow, platform: str, next_ms: int | None) -> str:
 def _why_dropped(row: DeliveryRow, platform: str) -> str:
     told = {
         "too_old": f"it was older than {platform} takes when its turn came",
+        "consent_withdrawn": f"its visitor has withdrawn the consent that {platform} needs",
         "not_encodable": f"it lacks what {platform} needs",
         "no_identifier": f"it has no identifier that {platform} matches on",
         "platform_refused": f"{platform} refused it for good",

@@ -18,7 +18,7 @@ from actors.visits import continues, time_of, touch_of
 from gateway import cors
 from gateway.answers import JSON, error_answer
 from gateway.call import Answer, Call
-from gateway.client import is_https, is_visitor_id, set_cookie_header, user_agent, visitor_id
+from gateway.client import is_https, is_visitor_id, opts_out, set_cookie_header, user_agent, visitor_id, without_sale
 from gateway.edge import Caller, Edge, address_of, ip_bucket, limited, plain_body, rejected, take, unavailable
 from gateway.incoming import Body, Intake, Invalid, parse_body, to_event
 from gateway.sources.visitor_view import identity_id, is_known, read_visitor
@@ -63,7 +63,8 @@ async def collect(edge: Edge, call: Call) -> Answer:
         return request
     edge.observer.event_received(request.caller.site.id, SOURCE, len(request.body.events))
     intake = _intake(edge, call, request)
-    parsed = [_read(raw, request.body.place(index), intake) for index, raw in enumerate(request.body.events)]
+    read = [_read(raw, request.body.place(index), intake) for index, raw in enumerate(request.body.events)]
+    parsed = [_as_told(call, event) for event in read]
     errors = [event for event in parsed if isinstance(event, Invalid)]
     good = [event for event in parsed if isinstance(event, Event)]
     if errors:
@@ -84,7 +85,7 @@ async def identify(edge: Edge, call: Call) -> Answer:
     if isinstance(request, Answer):
         return request
     edge.observer.event_received(request.caller.site.id, SOURCE)
-    event = _identify_event(request.body.events[0], _intake(edge, call, request))
+    event = _as_told(call, _identify_event(request.body.events[0], _intake(edge, call, request)))
     if isinstance(event, Invalid):
         rejected(edge, request.caller.site.id, SOURCE, "invalid_field")
         return Answer(status=400, headers=(JSON,), body=event.body())
@@ -159,6 +160,11 @@ def _intake(edge: Edge, call: Call, request: Request) -> Intake:
 def _read(raw: Raw, place: str, intake: Intake) -> Event | Invalid:
     event = to_event(raw, intake)
     return event.under(place) if isinstance(event, Invalid) else event
+
+
+def _as_told(call: Call, event: Event | Invalid) -> Event | Invalid:
+    """With the browser's own opt-out, whatever the page says."""
+    return without_sale(event) if isinstance(event, Event) and opts_out(call.headers) else event
 
 
 def _identify_event(raw: Raw, intake: Intake) -> Event | Invalid:

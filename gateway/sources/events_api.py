@@ -10,7 +10,7 @@ from actors.event import Event
 from gateway import cors
 from gateway.answers import error_answer
 from gateway.call import Answer, Call
-from gateway.client import user_agent
+from gateway.client import opts_out, user_agent, without_sale
 from gateway.edge import Caller, Edge, address_of, ip_bucket, limited, plain_body, rejected, take, unavailable
 from gateway.incoming import Intake, Invalid
 from gateway.sources.events_api_body import decode_events_api
@@ -63,7 +63,7 @@ async def _take(edge: Edge, call: Call, caller: Caller, raw: bytes) -> Answer:
         rejected(edge, site.id, SOURCE, "malformed")
         return error_answer(413 if event.code == "too_large" else 400, event.code, event.message)
     _log_strange_hints(edge, event, caller)
-    failed = await take(edge, [event], caller)
+    failed = await take(edge, [without_sale(event) if opts_out(call.headers) else event], caller)
     return failed if failed is not None else STARTED
 
 

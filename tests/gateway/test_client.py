@@ -13,6 +13,7 @@ from gateway.client import (
     address_key,
     client_address,
     is_https,
+    opts_out,
     set_cookie_header,
     user_agent,
     visitor_id,
@@ -163,3 +164,12 @@ def test_the_user_agent_is_bounded_and_clean() -> None:
     assert user_agent({"user-agent": "a" * 5000}) == "a" * 1024
     assert user_agent({"user-agent": "\x00"}) is None
     assert user_agent({}) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "is_opt_out"),
+    [("1", True), ("0, 1", True), ("", False), ("0", False), ("true", False), ("11", False), ("1.0", False)],
+)
+def test_only_an_exact_1_opts_out(value: str, is_opt_out: bool) -> None:
+    assert opts_out({"sec-gpc": value}) == is_opt_out
+    assert not opts_out({"dnt": value})

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.running import ORIGIN, PUBLIC_KEY, WRITE_KEY, Running, running_gateway
+from tests.support.running import ORIGIN, PUBLIC_KEY, WRITE_KEY, Running, running_gateway, wait_until
 
 JSON = dict[str, Any]
 BEARER = {"authorization": f"Bearer {WRITE_KEY}"}
@@ -40,11 +40,11 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 class Door:
     def __init__(self, client: httpx.Client, is_chunked: bool) -> None:
         self._client = client
-        self._is_chunked = is_chunked
+        self.is_chunked = is_chunked
 
     def request(self, method: str, path: str, body: Any = b"", headers: Any = None) -> httpx.Response:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        content = iter([raw[:7], raw[7:]]) if self._is_chunked else raw
+        content = iter([raw[:7], raw[7:]]) if self.is_chunked else raw
         return self._client.request(method, path, content=content, headers=headers)
 
     def events(self, body: Any, **headers: str) -> httpx.Response:
@@ -163,6 +163,13 @@ def test_a_denied_visitor_gets_no_cookie(door: Door) -> None:
     answer = door.page(an_event(consent={"analytics": "denied", "marketing": "denied"}))
     assert answer.status_code == 200
     assert "set-cookie" not in answer.headers
+
+
+def test_a_browser_that_opts_out_is_taken_as_denying_the_sale(door: Door, gateway: Running) -> None:
+    event_id = f"gpc-{door.is_chunked}"
+    door.page(an_event(event_id=event_id, consent={"sale_of_data": "granted"}), **{"sec-gpc": "1"})
+    told = wait_until(lambda: json.loads(gateway.command("explain", event_id, "--json").stdout or "[]"))
+    assert told["consent"] == {"sale_of_data": "denied"}
 
 
 def test_the_public_key_may_stand_in_the_body_of_a_beacon(door: Door) -> None:
