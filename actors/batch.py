@@ -28,12 +28,14 @@ from store.records import (
     DELIVERY,
     EVENT,
     OUTBOX,
+    SET_ASIDE,
     SIGHTING,
     Copy,
     DeadLetter,
     DeliveryRow,
     EventRow,
     OutboxRow,
+    SetAside,
     Sighting,
 )
 from store.writer import WriteTxn
@@ -123,7 +125,8 @@ class Batch:
 
     def quarantine(self, database: str, key: bytes, raw: bytes) -> None:
         """Sets a row aside that cannot be read."""
-        self._puts.append(("quarantine", database.encode() + b"\x00" + key, raw))
+        row = SetAside(at_ms=self.now_ms, raw=raw)
+        self._puts.append(("quarantine", keys.quarantine(database, key), SET_ASIDE.encode(row)))
         self.count("unreadable_row", database=database)
 
     def book(self, event: Event, destination: str, **changes: int) -> None:

@@ -57,7 +57,7 @@ def _check_message(
 ) -> None:
     """A message that was taken: one row by time of its site, unless its turn raised or it could not be read."""
     shard, sequence = keys.read_log(key)
-    is_aside = get(txn, store, "quarantine", b"log\x00" + key) is not None
+    is_aside = get(txn, store, "quarantine", keys.quarantine("log", key)) is not None
     record = decode(LOG, raw)
     head = read_head(record.body) if record is not None else None
     if record is None or head is None:

@@ -129,6 +129,17 @@ def read_site_event(key: bytes) -> tuple[int, int, int]:
     return int(received_at_ms), int(shard_number), int(sequence)
 
 
+def quarantine(database: str, key: bytes) -> bytes:
+    """Where a row that cannot be read is set aside."""
+    return database.encode() + b"\x00" + key
+
+
+def read_quarantine(key: bytes) -> tuple[str, bytes]:
+    """(database, key)."""
+    database, _, own = key.partition(b"\x00")
+    return database.decode("ascii", "replace"), own
+
+
 # --- deliveries ----------------------------------------------------------------------------------------------------
 
 

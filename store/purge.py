@@ -15,7 +15,7 @@ from msgspec import Struct
 from store import keys
 from store.env import Store, fetch
 from store.errors import Unreadable
-from store.records import DEAD, DELIVERY, EVENT, LOG, SIGHTING, STATE, EventHead, EventRow, LogRecord
+from store.records import DEAD, DELIVERY, EVENT, LOG, SET_ASIDE, SIGHTING, STATE, EventHead, EventRow, LogRecord
 from store.writer import Apply, WriteTxn
 
 EVENTS_A_COMMIT: Final = 250  # a commit of 250 events takes about 10 ms: others wait for the writer meanwhile
@@ -207,6 +207,30 @@ def dead_letters(store: Store, cutoff_ms: int, after: bytes) -> Plan:
     return Plan(found, b"")
 
 
+def set_aside(store: Store, cutoff_ms: int, after: bytes) -> Plan:
+    """What was set aside before the cutoff, each with the message of the log it was. What does not tell its time goes
+    too: nobody can read it, and it may be personal data."""
+    found: list[Doomed] = []
+    last = b""
+    with store.read() as txn, txn.cursor(db=store.dbs["quarantine"]) as cursor:
+        for examined, (key, raw) in enumerate(_from(cursor, b"", after)):
+            if len(found) >= EVENTS_A_COMMIT or examined >= EXAMINED_A_STEP:
+                return Plan(found, last)
+            last = key
+            if _set_aside_at_ms(raw) < cutoff_ms:
+                database, own = keys.read_quarantine(key)
+                rows: list[Row] = [("quarantine", key), *([("log", own)] if database == "log" else [])]
+                found.append(Doomed(rows, ("quarantine", key, raw)))
+    return Plan(found, b"")
+
+
+def _set_aside_at_ms(raw: bytes) -> int:
+    try:
+        return SET_ASIDE.decode(raw).at_ms
+    except Unreadable:
+        return 0
+
+
 def _lost_message(txn: lmdb.Transaction, store: Store, raw: bytes) -> list[Row]:
     try:
         letter = DEAD.decode(raw)
@@ -218,8 +242,8 @@ def _lost_message(txn: lmdb.Transaction, store: Store, raw: bytes) -> list[Row]:
     raw_log = fetch(txn, store.dbs["log"], key)
     record = read_log(raw_log) if raw_log is not None else None
     head = read_head(record.body) if record is not None else None
-    if record is None or head is None:
-        return []
+    if record is None or head is None:  # an index row, if there was one, is older than this letter and gone by now
+        return [("log", key)]
     indexed = keys.site_event(head.site, record.received_at_ms, letter.shard, letter.sequence)
     return [] if fetch(txn, store.dbs["site_event"], indexed) is not None else [("log", key)]
 

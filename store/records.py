@@ -159,6 +159,13 @@ class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sequence: int | None = None
 
 
+class SetAside(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A row that could not be read, as it was found; retention takes it, and a message of the log with it."""
+
+    at_ms: int
+    raw: bytes
+
+
 class Codec(Generic[T]):
     """Encodes and decodes one type of record."""
 
@@ -195,6 +202,7 @@ STATE: Codec[StateRow] = Codec(StateRow)
 OUTBOX: Codec[OutboxRow] = Codec(OutboxRow)
 BOOKS: Codec[BooksRow] = Codec(BooksRow)
 DEAD: Codec[DeadLetter] = Codec(DeadLetter)
+SET_ASIDE: Codec[SetAside] = Codec(SetAside)
 
 
 def plain_msgpack(value: Any) -> bytes:

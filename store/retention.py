@@ -85,6 +85,7 @@ def steps(store: Store, kept_ms: Mapping[str, int], now_ms: int) -> Iterator[Ste
         *(partial(purge.events, store, site, cutoff_ms) for site, cutoff_ms in cutoffs.items()),
         partial(purge.hours, store, cutoffs),
         partial(purge.dead_letters, store, last_ms),
+        partial(purge.set_aside, store, last_ms),
         partial(purge.sightings, store, now_ms),
         partial(purge.verdicts, store, now_ms),
         partial(purge.states, store, now_ms, lambda site: kept_ms.get(site, LONGEST_MS)),

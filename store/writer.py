@@ -22,7 +22,7 @@ import trio
 from store import keys
 from store.env import Store, Usage, fetch
 from store.errors import StoreBroken, StoreError, StoreFull, Unreadable
-from store.records import BOOKS, BooksRow
+from store.records import BOOKS, SET_ASIDE, BooksRow, SetAside
 
 QUEUE_LIMIT = 20_000  # jobs waiting at most; past it the caller is told that there is no room
 ROOM_EVERY_S = 0.05
@@ -52,6 +52,10 @@ class WriteTxn:
 
     def delete(self, db: str, key: bytes) -> bool:
         return self._txn.delete(key, db=self._dbs[db])
+
+    def set_aside(self, db: str, key: bytes, raw: bytes, at_ms: int) -> None:
+        """Keeps a row that cannot be read where nothing stumbles over it again."""
+        self.put("quarantine", keys.quarantine(db, key), SET_ASIDE.encode(SetAside(at_ms=at_ms, raw=raw)))
 
     def cursor(self, db: str) -> lmdb.Cursor:
         return self._txn.cursor(db=self._dbs[db])
@@ -95,7 +99,7 @@ class WriteTxn:
             if raw is not None:
                 return BOOKS.decode(raw)
         except Unreadable:
-            self.put("quarantine", b"books\x00" + key, raw or b"")
+            self.set_aside("books", key, raw or b"", keys.read_books(key)[1] * keys.HOUR_MS)
         return BooksRow(site=site, destination=destination)
 
 

@@ -61,6 +61,21 @@ async def test_an_event_stays_while_a_delivery_of_it_waits_or_is_to_be_tried_aga
     assert world.delivery("a", "done").status == "delivered"
 
 
+async def test_what_was_set_aside_goes_with_its_message_when_its_time_is_over(
+    make_world: MakeWorld, autojump_clock: trio.testing.MockClock
+) -> None:
+    world = make_world(SNAPSHOT)
+    world.take(event("a"))
+    [(key, _)] = world.rows("log")
+    InlineWriter(world.store).submit(lambda write: write.put("log", key, b"\x01jane@shop.example"))
+    assert await world.run_for(60)
+    await purge_at(world, START_MS + KEPT_MS)
+    assert [len(world.rows(name)) for name in ("log", "quarantine")] == [1, 1]
+    await purge_at(world, START_MS + KEPT_MS + 3 * HOUR_MS)
+    assert [len(world.rows(name)) for name in ("log", "quarantine")] == [0, 0]
+    assert world.check().problems == ()
+
+
 async def test_an_event_that_waits_for_its_twin_stays(
     make_world: MakeWorld, autojump_clock: trio.testing.MockClock
 ) -> None:
