@@ -45,7 +45,7 @@ PARTS: Mapping[str, str] = {
     "b5": "b5_bombs",
     "b6": "b6_headers",
 }
-OUT = Path("torture-results.json")
+OUT = Path("bench-results/torture.json")
 
 Run = Callable[[bool], Awaitable[dict[str, Any]]]
 
@@ -80,6 +80,7 @@ def main(names: tuple[str, ...], full: bool, out: Path) -> None:
     report = Report(
         at=datetime.now(UTC).isoformat(timespec="seconds"), machine=machine(), is_full=full, results=results
     )
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     console.print(_table(results))
     console.print(f"{machine()}; figures in {out}")

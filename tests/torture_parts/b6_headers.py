@@ -79,7 +79,7 @@ async def run(full: bool) -> dict[str, object]:
         if CANARY in name or CANARY in value or not value.isprintable()
     ]
     return {
-        "heads": heads,
+        "heads": len(heads),
         "injections": len(list(injections())),
         "taken": taken,
         "headers_sent_on": len(listening.headers),
