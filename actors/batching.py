@@ -67,6 +67,16 @@ class Lots:
         if works:
             self._first.append(works)
 
+    def clear(self) -> list[Work]:
+        """Gives up all that waits."""
+        works = [work for part in self._first for work in part]
+        for group in self._groups.values():
+            works += [group.pop() for _ in range(len(group))]
+        self._first.clear()
+        self._groups.clear()
+        self._full.clear()
+        return works
+
     def split(self, works: Sequence[Work]) -> None:
         """Halves a group that one event spoiled; the halves go out first, each by itself."""
         if not works:

@@ -29,6 +29,7 @@ from actors.destinations.base import (
     Verdict,
 )
 from actors.dialing import Failure
+from actors.judging import Answer, verdicts_of
 from actors.observer import Observer, Reason
 from actors.pacing import Breaker, Throttle, Window
 from actors.redaction import Redactor, secrets_of
@@ -49,13 +50,11 @@ from store import keys
 from store.env import Store
 from store.outbox import oldest_due_ms
 from store.records import AttemptRow
+from store.retention import LONGEST_MS
 from store.writer import Writer, commit
 
 LINGER_S: Final = 0.05  # how long a batch that is not full waits for more
 PAYLOAD_KEPT_BYTES: Final = 65_536
-
-
-Answer = Response | Failure | Pause | Retry  # Pause and Retry: there was no request, since there is no access token
 
 
 class Hub(Struct, frozen=True, kw_only=True):
@@ -68,6 +67,7 @@ class Hub(Struct, frozen=True, kw_only=True):
     observer: Observer
     on_settled: Callable[[bytes, int], None]  # destination key, change of its outbox's depth
     at_point: Callable[[str], None] = lambda _: None  # named points, where a crash test may stop the process
+    retention_ms: Callable[[str], int] = lambda _: LONGEST_MS  # of a site
     rescan_s: float = RESCAN_S  # how often all lanes are read again, though nothing woke anybody
     stopwatch: Callable[[], float] = time.perf_counter
 
@@ -149,7 +149,12 @@ class Dispatcher:
 
     async def _fetch(self) -> bool:
         """Takes what is due; True where there may be more to take at once."""
-        if self._is_stopping or self.pause_reason is not None or self._taker.is_full:
+        if self._is_stopping:
+            return False
+        if expired := self._taker.expired(self._hub.retention_ms(self.site)):
+            await self._commit(expired)
+            return True
+        if self.pause_reason is not None or self._taker.is_full:
             return False
         taken = self._taker.take()
         self._next_due_ms = taken.next_due_ms
@@ -209,7 +214,7 @@ class Dispatcher:
         answer, token = await self._request(lot, at_ms)
         latency_s = self._hub.stopwatch() - started
         self._hub.at_point("after_answer")
-        verdicts = self._verdicts(answer, lot)
+        verdicts = verdicts_of(self.site, self.destination, answer, lot)
         self._pace(answer, verdicts, token)
         finals = [self._alone(work, verdict, len(lot)) for work, verdict in zip(lot, verdicts, strict=True)]
         for work, verdict, final in zip(lot, verdicts, finals, strict=True):
@@ -239,21 +244,6 @@ class Dispatcher:
 
     # --- judging ---
 
-    def _verdicts(self, answer: Answer, lot: Sequence[Work]) -> Sequence[Verdict]:
-        match answer:
-            case Pause() | Retry():
-                return [answer] * len(lot)
-            case Failure():
-                return [Retry(f"{answer.kind}: {answer.message}")] * len(lot)
-        try:
-            verdicts = self.destination.judge(answer, [work.payload for work in lot])
-        except Exception as error:  # noqa: BLE001  an adapter's bug leaves the answer unforeseen
-            adapter_failed(self.site, self.destination.id, "judge", error)
-            verdicts = []
-        if len(verdicts) != len(lot):
-            return [Retry(f"unforeseen answer {answer.status}: {answer.words()}")] * len(lot)
-        return verdicts
-
     def _pace(self, answer: Answer, verdicts: Sequence[Verdict], token: str | None) -> None:
         """What the whole answer says about the platform: healthy, failing, asking for less, refusing us."""
         now_s = trio.current_time()
@@ -281,6 +271,8 @@ class Dispatcher:
         """Nothing goes out until the destination's settings change; its queue stays."""
         if self.pause_reason is None:
             self.pause_reason = self._redact(reason)
+            for work in self._lots.clear():  # retention may outlive them: they are not to be held here
+                self._taker.let_go(work)
             self._log.error("destination_paused", words=self.pause_reason)
             self._hub.observer.paused(self.site, self.destination.id, True)
         self.breaker.answered()

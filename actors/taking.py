@@ -19,16 +19,18 @@ from actors.observer import Observer
 from actors.pacing import MOST_MS, elapsed_ms
 from actors.redaction import Redactor
 from actors.withdrawal import stated, stricter
-from actors.work import Settled, Work, dropped, event_to_send
+from actors.work import Settled, Work, dropped, event_to_send, work_of
 from store import keys
 from store.env import Store
 from store.outbox import Due, due, strays
 from store.records import EventRow
+from store.retention import read_clock
 
 IN_HAND: Final = 4_000  # deliveries taken and not settled, at most: half of them new, half of them retried
 FETCH: Final = 256  # rows read in one step
 FARTHEST_MS: Final = MOST_MS + 3_600_000  # no delivery is put off for longer
 STALE_S: Final = 1.0  # what was taken longer ago is asked again whether its visitor still allows it
+EXPIRY_S: Final = 60.0  # how often deliveries are looked for that have outlived their events' retention
 RESCAN_S: Final = 10.0  # the lanes are read from their beginning so often, should the clock have gone back
 
 OpenPlaintext = Callable[[Event, tuple[str, ...]], Event]
@@ -73,7 +75,7 @@ class Taker:
         self._open = open_plaintext if destination.opens_plaintext() else None
         self._resume = {keys.NEW_LANE: b"", keys.RETRY_LANE: b""}
         self._rescan_s = rescan_s
-        self._rescan_at_s = -math.inf
+        self._rescan_at_s = self._expiry_at_s = -math.inf
 
     @property
     def is_full(self) -> bool:
@@ -102,6 +104,21 @@ class Taker:
             settled=[one for one in taken if isinstance(one, Settled)],
             next_due_ms=min(times, default=None),
         )
+
+    def expired(self, retention_ms: int) -> list[Settled]:
+        """Deliveries, none of them in hand, whose events are past their time: retention waits for them alone. By the
+        purge clock, so that a wall clock set wrong drops nothing."""
+        now_s = trio.current_time()
+        clock_ms = read_clock(self._store) if now_s >= self._expiry_at_s else None
+        if clock_ms is None:
+            return []
+        cutoff_ms = clock_ms - retention_ms
+        scans = [due(self._store, self._key, lane, b"", cutoff_ms, FETCH, held) for lane, held in self._in_hand.items()]
+        rows = [row for scan in scans for row in scan.rows if row.received_at_ms <= cutoff_ms]
+        self._expiry_at_s = now_s if rows else now_s + EXPIRY_S
+        words, now_ms = "the event is older than its site keeps events", self._now_ms()
+        works = [work_of(row, self._site) for row in rows]
+        return [dropped(work, self._destination.id, "too_old", words, now_ms) for work in works]
 
     def _strays(self, lane: int, now_ms: int) -> list[Due]:
         held = self._in_hand[lane]
@@ -177,12 +194,8 @@ class Taker:
 
     def _unreadable(self, row: Due, now_ms: int) -> Settled:
         """The row of the outbox, of the event or its body is damaged or gone: nothing can be sent."""
-        blank = EventRow(
-            site=self._site, event_id="", event_name="", source="", received_at_ms=row.received_at_ms,
-            shard=0, sequence=0, status="processed",
-        )  # fmt: skip
         self._observer.unreadable_row("event" if row.event is None else "log")
-        work = Work(row, row.event or blank, Payload(b""))
+        work = work_of(row, self._site)
         return dropped(work, self._destination.id, "unreadable", "the stored event cannot be read", now_ms)
 
 

@@ -61,6 +61,15 @@ def delivery_id(event_key: bytes, destination_key: bytes) -> str:
     return keys.digest16(event_key.hex(), destination_key.hex()).hex()
 
 
+def work_of(due: Due, site: str) -> Work:
+    """The delivery in hand; where its event cannot be read, with what is known of it."""
+    blank = EventRow(
+        site=site, event_id="", event_name="", source="", received_at_ms=due.received_at_ms, shard=0, sequence=0,
+        status="processed",
+    )  # fmt: skip
+    return Work(due, due.event or blank, Payload(b""))
+
+
 def event_to_send(row: EventRow, body: bytes) -> Event | None:
     """The event as a destination gets it: with the consent that was decided on and the gateway's own visit."""
     try:

@@ -25,9 +25,11 @@ from actors.sender import Sender
 from actors.snapshot import Snapshot
 from actors.supervision import keep_running
 from actors.taking import RESCAN_S
+from gateway.removed import Removed
 from gateway.sealing import Sealer
 from store.env import Store
 from store.mailbox import oldest_waiting_ms
+from store.retention import LONGEST_MS
 from store.writer import Writer
 
 MAILBOX_MOST: Final = 1_000_000  # messages that wait; past it the edge answers 503
@@ -93,8 +95,9 @@ class CoreService:
         self._hub = Hub(
             store=store, writer=writer, now_ms=now_ms, random=random, observer=observer,
             on_settled=self.core.settle, at_point=at_point, rescan_s=settings.rescan_s,
-            stopwatch=stopwatch,
+            stopwatch=stopwatch, retention_ms=self._retention_ms,
         )  # fmt: skip
+        self._removed = Removed(self.core, self._hub, self._running, self._retiring)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as nursery:
@@ -102,6 +105,7 @@ class CoreService:
             self.publish(self.core.snapshot)
             nursery.start_soon(keep_running, "core", self.core.run, self._observer.dead_letter)
             nursery.start_soon(self._watch)
+            nursery.start_soon(keep_running, "removed", self._removed.run, self._observer.dead_letter)
             task_status.started()
 
     def wake(self) -> None:
@@ -137,6 +141,12 @@ class CoreService:
                 running = _Running(dispatcher, trio.CancelScope(), trio.Event(), after)
                 self._running[dispatcher.key] = running
                 self._start(self._dispatch, running)
+
+        self._removed.wake()
+
+    def _retention_ms(self, site: str) -> int:
+        rules = self.core.snapshot.sites.get(site)
+        return rules.retention_ms if rules is not None else LONGEST_MS
 
     async def stop(self) -> None:
         """Ends all dispatchers; what is under way may end within `STOP_S`."""

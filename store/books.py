@@ -71,6 +71,15 @@ def hours(store: Store, site: str, since_ms: int, until_ms: int, limit: int = 10
     return found
 
 
+def names_of(store: Store, destination_key: bytes) -> tuple[str, str] | None:
+    """The site and id of a destination that may no longer be configured; None where no row of the books tells it."""
+    with store.read() as txn, txn.cursor(db=store.dbs["books"]) as cursor:
+        for key, raw in cursor.iterprev():
+            if bytes(key).endswith(destination_key) and (row := read_row(bytes(raw))) is not None:
+                return row.site, row.destination
+    return None
+
+
 def read_row(raw: bytes) -> BooksRow | None:
     """None where it cannot be read."""
     try:

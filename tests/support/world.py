@@ -184,6 +184,7 @@ class World:
             store=self.store, writer=self.writer, now_ms=self.clock.now_ms, random=Random(self._seed),
             observer=self.observer, on_settled=self.core.settle, at_point=lambda name: self.at_point(name),
             stopwatch=trio.current_time, rescan_s=SELDOM_S,
+            retention_ms=lambda name: self.snapshot.sites[name].retention_ms,
         )  # fmt: skip
         self.dispatchers = {
             destination.id: Dispatcher(site.id, destination, self._sender(destination.id), hub)
