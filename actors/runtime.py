@@ -33,7 +33,7 @@ from store.env import Store, fetch
 from store.errors import Unreadable
 from store.mailbox import Logged, depth, next_messages, read_cursors
 from store.records import DeadLetter, LogRecord
-from store.writer import Writer, commit
+from store.writer import Writer, commit, count_outbox
 
 KINDS: Final[Mapping[str, type[Actor[Any]]]] = {kind.kind: kind for kind in (Visitor, Ip, Order, Site)}
 BATCH: Final = 128  # messages in one commit at most
@@ -41,8 +41,8 @@ PER_SHARD: Final = 32
 BATCH_S: Final = 0.008  # a batch takes no further message after so long, so that the edge is not kept waiting
 FARTHEST_ALARM_MS: Final = 48 * 3_600_000  # no actor asks to be woken later
 ALARM_AGAIN_MS: Final = 60_000  # when an alarm whose turn raised is tried again
-GATHER_BELOW: Final = 64  # after a batch smaller than this the next one waits a little, to be larger:
-GATHER_S: Final = 0.008  # each batch has costs of its own (a commit, its pages), which more messages share
+GATHER_BELOW: Final = 100  # after a batch smaller than this the next one waits a little, to be larger:
+GATHER_S: Final = 0.016  # each batch has costs of its own (a commit, its pages), which more messages share
 NO_ROOM_S: Final = 1.0
 IDLE_S: Final = 30.0  # the clock is looked at so often, should it have been set
 
@@ -298,9 +298,13 @@ class Core:
 
 
 def read_depths(store: Store) -> dict[bytes, int]:
-    """How many deliveries each outbox holds."""
+    """How many deliveries each outbox holds; counted anew where the number kept beside it cannot be read."""
     with store.read() as txn, txn.cursor(db=store.dbs["depth"]) as cursor:
-        return {bytes(key): keys.read_u64(bytes(value)) for key, value in cursor}
+        kept = {bytes(key): bytes(value) for key, value in cursor}
+        return {
+            key: keys.read_u64(raw) if len(raw) == keys.U64_BYTES else count_outbox(txn, store.dbs, key)
+            for key, raw in kept.items()
+        }
 
 
 def _due(txn: lmdb.Transaction, store: Store, now_ms: int, most: int) -> list[tuple[bytes, bytes]]:

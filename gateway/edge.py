@@ -74,7 +74,7 @@ def limited(edge: Edge, caller: Caller) -> Answer | None:
         return None
     with edge.store.read() as txn:
         raw = fetch(txn, edge.store.dbs["verdict"], keys.verdict(caller.site.id, caller.bucket))
-    wait_ms = keys.read_u64(raw) - edge.now_ms() if raw is not None else 0
+    wait_ms = keys.number_or(raw, 0) - edge.now_ms()  # a damaged verdict is none: the guard gives another
     if wait_ms <= 0:
         return None
     wait_s = str(max(1, -(-wait_ms // 1000)))

@@ -128,7 +128,7 @@ class Worker:
     async def _start(self, nursery: trio.Nursery, store: Store, writer: ThreadWriter) -> None:
         process, server = self._process, self._config.server
         self._store, self._writer = store, writer
-        snapshot = snapshot_of(self._config, await publish_version(store, writer, self._config))
+        snapshot = snapshot_of(self._config, await publish_version(store, writer, self._config, self._observer))
         sealers = _sealers(snapshot, Path(server.data_dir), self._env)
         nursery.start_soon(self._signals)
         if process.lifeline is not None:
@@ -262,7 +262,7 @@ class Worker:
             text = read_accepted(accepted) if accepted is not None else None
             config = load_config(self._process.config_path, self._env, text)
             sealers = _sealers(snapshot_of(config), Path(self._config.server.data_dir), self._env)
-            version = await publish_version(self._store, self._writer, config)
+            version = await publish_version(self._store, self._writer, config, self._observer)
         except ConfigError as error:
             log.error("config_refused", faults=list(error.faults))
             return

@@ -36,14 +36,17 @@ async def watch_room(writer: ThreadWriter, observer: Observer) -> None:
         await trio.sleep(ROOM_S)
 
 
-async def publish_version(store: Store, writer: Writer, config: Config) -> int:
+async def publish_version(store: Store, writer: Writer, config: Config, observer: Observer) -> int:
     """The number of this configuration: a new one if it differs from the last. Secrets count, but are not kept."""
     digest = hashlib.sha256(repr(config.sites).encode())
     for secret in secrets_of(config):
         digest.update(hashlib.sha256(secret.reveal().encode()).digest())
     summary = {site.id: [f"{one.id} ({one.platform})" for one in site.destinations] for site in config.sites}
     text = msgspec.json.encode(summary).decode()
-    return await versions.publish(store, writer, at_ms=wall_ms(), fingerprint=digest.hexdigest(), summary=text)
+    told = await versions.publish(store, writer, at_ms=wall_ms(), fingerprint=digest.hexdigest(), summary=text)
+    for _ in range(told.unreadable):
+        observer.unreadable_row(versions.NAME)
+    return told.version
 
 
 async def _watch_books(store: Store, observer: Observer) -> None:

@@ -13,12 +13,14 @@ still is counted as `moving`, not as a problem.
 
 from msgspec import Struct
 
+from store import versions
 from store.check_actors import check_actors
 from store.check_books import check_books
 from store.check_log import check_events, check_indexes, check_log
 from store.check_outbox import check_outbox
 from store.env import NAMES, Store
-from store.findings import Findings
+from store.findings import Findings, pages
+from store.records import VERSION
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -35,6 +37,7 @@ class Report(Struct, frozen=True, kw_only=True):
 def check(store: Store, shards: int) -> Report:
     """Reads the whole store. Takes a minute for some million events; other work goes on meanwhile."""
     findings = Findings()
+    check_config(store, findings)
     check_log(store, shards, findings)
     check_indexes(store, findings)
     check_events(store, findings)
@@ -46,6 +49,13 @@ def check(store: Store, shards: int) -> Report:
         counted={**_rows(store), **findings.counted},
         moving=findings.moving,
     )
+
+
+def check_config(store: Store, findings: Findings) -> None:
+    """Every configuration version can be read."""
+    for _, rows in pages(store, versions.NAME, versions.PREFIX):
+        for key, raw in rows:
+            findings.read(versions.NAME, VERSION, key, raw)
 
 
 def _rows(store: Store) -> dict[str, int]:

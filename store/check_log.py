@@ -6,6 +6,7 @@ import lmdb
 
 from store import keys
 from store.env import Store
+from store.errors import StoreError
 from store.findings import Findings, decode, get, pages
 from store.mailbox import read_cursors
 from store.purge import read_head
@@ -18,7 +19,11 @@ DIGEST_BYTES: Final = 8  # of a site, in front of its events' keys
 
 def check_log(store: Store, shards: int, findings: Findings) -> None:
     lost = _lost_messages(store)
-    cursors = read_cursors(store, shards)
+    try:
+        cursors = read_cursors(store, shards)
+    except StoreError as error:
+        findings.add(str(error))
+        return
     for shard, cursor in cursors.items():
         _check_shard(store, shard, cursor, lost, findings)
     with store.read() as txn, txn.cursor(db=store.dbs["log"]) as rows:
@@ -99,7 +104,7 @@ def _check_target(
 def watermark(txn: lmdb.Transaction, store: Store, site: bytes) -> int:
     """Events of a site that arrived before this may be gone."""
     raw = get(txn, store, "meta", WATERMARK + site)
-    return keys.read_u64(raw) if raw is not None else 0
+    return keys.number_or(raw, 0)
 
 
 def check_events(store: Store, findings: Findings) -> None:

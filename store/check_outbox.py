@@ -154,7 +154,7 @@ def _check_depths(store: Store, findings: Findings) -> None:
     """The number kept beside each outbox, against its rows: of one transaction, or of a store that stood still."""
     before = store.env.info()["last_txnid"]
     with store.read() as txn:
-        depths = {key: keys.read_u64(raw) for key, raw in page(txn, store, "depth", b"", b"", SUSPECTS)}
+        depths = {key: keys.number_or(raw, -1) for key, raw in page(txn, store, "depth", b"", b"", SUSPECTS)}
         rows = page(txn, store, "outbox", b"", b"", ONE_PAGE)
     counted = Counter(key[:8] for key, _ in rows)
     if len(rows) == ONE_PAGE:

@@ -8,7 +8,10 @@ import struct
 from functools import lru_cache
 from hashlib import blake2b
 
+from store.errors import Unreadable
+
 EVENT_KEY_BYTES = 29
+U64_BYTES = 8
 NEW_LANE, RETRY_LANE = 0, 1
 
 _U16 = struct.Struct(">H")
@@ -37,7 +40,15 @@ def u64(number: int) -> bytes:
 
 
 def read_u64(raw: bytes) -> int:
+    """Raises Unreadable where this is no number."""
+    if len(raw) != U64_BYTES:
+        raise Unreadable(f"a number of {len(raw)} bytes; it has {U64_BYTES}")
     return int(_U64.unpack(raw)[0])
+
+
+def number_or(raw: bytes | None, otherwise: int) -> int:
+    """The number; the other one where there is none, or none that can be read."""
+    return read_u64(raw) if raw is not None and len(raw) == U64_BYTES else otherwise
 
 
 # --- mailbox -------------------------------------------------------------------------------------------------------

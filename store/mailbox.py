@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from store import keys
 from store.env import Store, fetch
-from store.errors import Unreadable
+from store.errors import StoreError, Unreadable
 from store.records import LOG, LogRecord
 from store.writer import Apply, WriteTxn, log_tail
 
@@ -36,10 +36,21 @@ def append(records: list[tuple[int, bytes]]) -> Apply:
 
 
 def read_cursors(store: Store, shards: int) -> dict[int, int]:
-    """How far each shard is processed: the sequence number of the last message whose effects are on disk."""
+    """How far each shard is processed: the sequence number of the last message whose effects are on disk.
+
+    Raises StoreError where a cursor cannot be read: from another place events would be lost, or processed twice.
+    """
     with store.read() as txn:
         raw = {shard: fetch(txn, store.dbs["cursor"], keys.shard(shard)) for shard in range(shards)}
-    return {shard: keys.read_u64(value) if value is not None else 0 for shard, value in raw.items()}
+    return {shard: _cursor(shard, value) for shard, value in raw.items()}
+
+
+def _cursor(shard: int, raw: bytes | None) -> int:
+    try:
+        return keys.read_u64(raw) if raw is not None else 0
+    except Unreadable as error:
+        told = "what it has processed is not known; restore a backup"
+        raise StoreError(f"reading the cursor of shard {shard}: {error}: {told}") from error
 
 
 def next_messages(txn: lmdb.Transaction, store: Store, shard: int, after: int, most: int) -> list[Logged]:

@@ -178,8 +178,9 @@ def states(store: Store, now_ms: int, retention_ms: Callable[[str], int], after:
 
 
 def verdicts(store: Store, now_ms: int, after: bytes) -> Plan:
-    """Verdicts that are over, and those that a clock set ahead put far into the future: none lasts a day."""
-    return _sweep(store, "verdict", after, lambda _, raw: abs(keys.read_u64(raw) - now_ms) > DAY_MS)
+    """Verdicts that are over, and those that a clock set ahead put far into the future: none lasts a day. A
+    damaged one is none."""
+    return _sweep(store, "verdict", after, lambda _, raw: abs(keys.number_or(raw, 0) - now_ms) > DAY_MS)
 
 
 def hours(store: Store, cutoffs: Mapping[bytes, int], after: bytes) -> Plan:

@@ -159,6 +159,15 @@ class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sequence: int | None = None
 
 
+class VersionRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which configuration was in force since when."""
+
+    version: int
+    since_ms: int
+    fingerprint: str  # SHA-256 of all settings
+    summary: str  # what it declares, for people
+
+
 class SetAside(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A row that could not be read, as it was found; retention takes it, and a message of the log with it."""
 
@@ -202,6 +211,7 @@ STATE: Codec[StateRow] = Codec(StateRow)
 OUTBOX: Codec[OutboxRow] = Codec(OutboxRow)
 BOOKS: Codec[BooksRow] = Codec(BooksRow)
 DEAD: Codec[DeadLetter] = Codec(DeadLetter)
+VERSION: Codec[VersionRow] = Codec(VersionRow)
 SET_ASIDE: Codec[SetAside] = Codec(SetAside)
 
 

@@ -110,10 +110,10 @@ def _prefixes(txn: lmdb.Transaction, store: Store, database: str) -> Iterator[by
 
 
 def read_clock(store: Store) -> int | None:
-    """The purge clock; None before the first round."""
+    """The purge clock; None before the first round, and where it cannot be read."""
     with store.read() as txn:
         raw = fetch(txn, store.dbs["meta"], CLOCK_KEY)
-    return keys.read_u64(raw) if raw is not None else None
+    return keys.read_u64(raw) if raw is not None and len(raw) == keys.U64_BYTES else None
 
 
 def _plans(first: Callable[[bytes], Plan]) -> Iterator[Plan]:
@@ -129,8 +129,7 @@ def _plans(first: Callable[[bytes], Plan]) -> Iterator[Plan]:
 def _raise_watermarks(cutoffs: Mapping[bytes, int], write: WriteTxn) -> None:
     """Before anything goes: who checks the store then knows what may be missing."""
     for site, cutoff_ms in cutoffs.items():
-        raw = write.get("meta", WATERMARK + site)
-        if cutoff_ms > (keys.read_u64(raw) if raw is not None else 0):
+        if cutoff_ms > keys.number_or(write.get("meta", WATERMARK + site), 0):
             _put_number(WATERMARK + site, cutoff_ms, write)
 
 

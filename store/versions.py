@@ -1,46 +1,74 @@
 """Configuration versions: which configuration was in force since when. Secrets are in none of them.
 
 A version is written only where the configuration differs from the last one; `fingerprint` tells, and covers secrets
-too.
+too. A version that cannot be read is passed over, and set aside when the next one is published: what it said is lost,
+the gateway starts.
 """
 
-import msgspec
 from msgspec import Struct
 
 from store import keys
 from store.env import Store
-from store.writer import Writer
+from store.errors import Unreadable
+from store.records import VERSION, VersionRow
+from store.writer import Writer, WriteTxn
 
 PREFIX = b"version\x00"
 NAME = "config"
 
 
-class VersionRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Published(Struct, frozen=True, kw_only=True):
+    """`version`: the number now in force. `unreadable`: how many earlier ones were set aside."""
+
     version: int
-    since_ms: int
-    fingerprint: str  # SHA-256 of all settings
-    summary: str  # what it declares, for people
+    unreadable: int = 0
 
 
 def history(store: Store) -> list[VersionRow]:
-    """All versions, the oldest first."""
-    with store.read() as txn, txn.cursor(db=store.dbs[NAME]) as cursor:
-        if not cursor.set_range(PREFIX):
-            return []
-        rows = [bytes(value) for key, value in cursor if bytes(key).startswith(PREFIX)]
-    return [msgspec.msgpack.decode(raw, type=VersionRow) for raw in rows]
+    """All versions that can be read, the oldest first."""
+    return [row for _, _, row in _rows(store) if row is not None]
 
 
 def latest(store: Store) -> VersionRow | None:
     return next(reversed(history(store)), None)
 
 
-async def publish(store: Store, writer: Writer, *, at_ms: int, fingerprint: str, summary: str) -> int:
+async def publish(store: Store, writer: Writer, *, at_ms: int, fingerprint: str, summary: str) -> Published:
     """The number of this configuration's version: the last one's if nothing changed, else a new one, on disk."""
-    last = latest(store)
-    if last is not None and last.fingerprint == fingerprint:
-        return last.version
-    version = last.version + 1 if last is not None else 1
-    row = VersionRow(version=version, since_ms=at_ms, fingerprint=fingerprint, summary=summary)
-    await writer.submit(lambda write: write.put(NAME, PREFIX + keys.u64(version), msgspec.msgpack.encode(row))).wait()
-    return version
+    rows = _rows(store)
+    damaged = [(key, raw) for key, raw, row in rows if row is None]
+    last = rows[-1][2] if rows else None
+    if last is not None and last.fingerprint == fingerprint and not damaged:
+        return Published(version=last.version)
+    is_new = last is None or last.fingerprint != fingerprint
+    version = last.version if last is not None else _number(rows[-1][0]) if rows else 0
+    row = VersionRow(version=version + is_new, since_ms=at_ms, fingerprint=fingerprint, summary=summary)
+
+    def apply(write: WriteTxn) -> None:
+        for key, raw in damaged:
+            write.set_aside(NAME, key, raw, at_ms)
+            write.delete(NAME, key)
+        if is_new:
+            write.put(NAME, PREFIX + keys.u64(row.version), VERSION.encode(row))
+
+    await writer.submit(apply).wait()
+    return Published(version=row.version, unreadable=len(damaged))
+
+
+def _rows(store: Store) -> list[tuple[bytes, bytes, VersionRow | None]]:
+    with store.read() as txn, txn.cursor(db=store.dbs[NAME]) as cursor:
+        if not cursor.set_range(PREFIX):
+            return []
+        found = [(bytes(key), bytes(raw)) for key, raw in cursor if bytes(key).startswith(PREFIX)]
+    return [(key, raw, _read(raw)) for key, raw in found]
+
+
+def _read(raw: bytes) -> VersionRow | None:
+    try:
+        return VERSION.decode(raw)
+    except Unreadable:
+        return None
+
+
+def _number(key: bytes) -> int:
+    return keys.read_u64(key[len(PREFIX) :])
