@@ -23,6 +23,7 @@ from store.records import LOG, LogRecord
 from store.writer import Writer
 
 MIB: Final = 1 << 20
+GZIP_MEMBERS: Final = 64  # of one body; each of them copies what follows it
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -88,16 +89,26 @@ def plain_body(call: Call, most_bytes: int = MIB) -> bytes | Answer:
         return call.body
     if coding != "gzip":
         return error_answer(415, "unsupported_encoding", f"content-encoding {coding!r} is not taken; give gzip or none")
-    try:
+    return _unpacked(call.body, most_bytes)
+
+
+def _unpacked(packed: bytes, most_bytes: int) -> bytes | Answer:
+    """All members of a gzip file, one after the other (RFC 1952 section 2.2); nothing else may follow them."""
+    body = bytearray()
+    for _ in range(GZIP_MEMBERS):
         unpacker = zlib.decompressobj(wbits=31)
-        body = unpacker.decompress(call.body, most_bytes + 1)
-    except zlib.error:
-        return error_answer(400, "invalid_encoding", "the body is not the gzip that content-encoding says")
-    if len(body) > most_bytes or unpacker.unconsumed_tail:
-        return error_answer(413, "too_large", f"the unpacked body is larger than {most_bytes} bytes")
-    if not unpacker.eof:
-        return error_answer(400, "invalid_encoding", "the gzip body ends too early")
-    return body
+        try:
+            body += unpacker.decompress(packed, most_bytes + 1 - len(body))
+        except zlib.error:
+            return error_answer(400, "invalid_encoding", "the body is not the gzip that content-encoding says")
+        if len(body) > most_bytes or unpacker.unconsumed_tail:
+            return error_answer(413, "too_large", f"the unpacked body is larger than {most_bytes} bytes")
+        if not unpacker.eof:
+            return error_answer(400, "invalid_encoding", "the gzip body ends too early")
+        packed = unpacker.unused_data
+        if not packed:
+            return bytes(body)
+    return error_answer(400, "invalid_encoding", f"the gzip body has more than {GZIP_MEMBERS} members")
 
 
 async def take(edge: Edge, events: Sequence[Event], caller: Caller, session_id: str = "") -> Answer | None:

@@ -84,6 +84,9 @@ async def identify(edge: Edge, call: Call) -> Answer:
     request = _open(edge, call)
     if isinstance(request, Answer):
         return request
+    if len(request.body.events) > 1:
+        rejected(edge, request.caller.site.id, SOURCE, "malformed")
+        return error_answer(400, "too_many_events", f"{len(request.body.events)} events; give one at /i/identify")
     edge.observer.event_received(request.caller.site.id, SOURCE)
     event = _as_told(call, _identify_event(request.body.events[0], _intake(edge, call, request)))
     if isinstance(event, Invalid):

@@ -110,6 +110,8 @@ def test_without_a_known_key_nothing_is_taken(door: Door, headers: dict[str, str
 def test_a_gzip_body_is_unpacked(door: Door) -> None:
     packed = gzip.compress(json.dumps(an_event()).encode())
     assert door.events(packed, content_encoding="gzip").status_code == 202
+    members = gzip.compress(b'[{"event_name": "a"},') + gzip.compress(b'{"event_name": "b"}]')
+    assert door.events(members, content_encoding="gzip").json()["accepted"] == 2
 
 
 @pytest.mark.parametrize(
@@ -117,10 +119,13 @@ def test_a_gzip_body_is_unpacked(door: Door) -> None:
     [
         (gzip.compress(b" " * (2 << 20)), "gzip", 413),
         (gzip.compress(b"{}")[:-6], "gzip", 400),
+        (gzip.compress(b'{"event_name": "a"}') + b"junk", "gzip", 400),
+        (gzip.compress(b" " * (1 << 20)) + gzip.compress(b"{}"), "gzip", 413),
+        (gzip.compress(b" ") * 65, "gzip", 400),
         (b"no gzip", "gzip", 400),
         (b"{}", "br", 415),
     ],
-    ids=["bomb", "cut", "garbage", "brotli"],
+    ids=["bomb", "cut", "junk behind", "large in two", "many members", "garbage", "brotli"],
 )
 def test_an_encoding_that_cannot_be_unpacked_is_refused(door: Door, body: bytes, encoding: str, status: int) -> None:
     assert door.events(body, content_encoding=encoding).status_code == status
@@ -197,6 +202,11 @@ def test_identify_tells_the_page_no_personal_data(door: Door) -> None:
     assert told["known"] is True
     assert "jane" not in answer.text
     assert "cust_7" not in answer.text
+
+
+def test_identify_takes_one_event(door: Door) -> None:
+    answer = door.page([{"user_data": {}}, {"user_data": {}}], f"/i/identify?k={PUBLIC_KEY}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "too_many_events")
 
 
 def test_identify_of_a_stranger_is_not_known(door: Door) -> None:
