@@ -310,6 +310,11 @@ class Batch:
             self._puts.append(("delivery", keys.delivery(key, destination_key), DELIVERY.encode(row)))
             self._book(event.site, destination, event.received_at_ms, "processed", "dropped:outbox_full")
             self.count("outbox_full", site=event.site, destination=destination)
+            found = self.snapshot.destination(event.site, destination)
+            self.count(
+                "delivery", site=event.site, destination=destination, platform=found.platform if found else "",
+                outcome="dropped", reason="outbox_full",
+            )  # fmt: skip
             return
         self.queued[destination_key] = self.queued.get(destination_key, 0) + 1
         outbox_key = keys.outbox(destination_key, keys.NEW_LANE, self.now_ms, at.shard, at.sequence)

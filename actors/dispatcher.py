@@ -29,8 +29,8 @@ from actors.destinations.base import (
     Verdict,
 )
 from actors.dialing import Failure
-from actors.judging import Answer, verdicts_of
-from actors.observer import Observer, Reason
+from actors.judging import Answer, outcomes_of, reason_of, verdicts_of
+from actors.observer import Observer
 from actors.pacing import Breaker, Throttle, Window
 from actors.redaction import Redactor, secrets_of
 from actors.sender import Sender
@@ -220,9 +220,9 @@ class Dispatcher:
         for work, verdict, final in zip(lot, verdicts, finals, strict=True):
             counts = isinstance(final, Delivered | Drop) or (isinstance(final, Retry) and not is_probe)
             self._note(work, verdict, answer, at_ms, latency_s, len(lot), counts)
-        await self._settle(lot, finals)
-        outcome = "failure" if isinstance(answer, Failure) else outcome_of(verdicts[0])
-        self._hub.observer.attempt(self.site, self.destination.id, self.platform, outcome, latency_s, len(lot))
+        await self._settle(lot, finals, answer)
+        outcomes = outcomes_of(verdicts, answer)
+        self._hub.observer.attempt(self.site, self.destination.id, self.platform, outcomes, latency_s)
 
     async def _request(self, lot: Sequence[Work], at_ms: int) -> tuple[Answer, str | None]:
         """The answer, and the access token that was sent."""
@@ -306,7 +306,7 @@ class Dispatcher:
 
     # --- settling ---
 
-    async def _settle(self, lot: Sequence[Work], finals: Sequence[Verdict]) -> None:
+    async def _settle(self, lot: Sequence[Work], finals: Sequence[Verdict], answer: Answer) -> None:
         now_ms = self._hub.now_ms()
         settled: list[Settled] = []
         split: list[Work] = []
@@ -317,11 +317,11 @@ class Dispatcher:
                     split.append(work)
                 case Again() | Refresh():
                     again.append(work)
-                case Pause(reason=reason):
-                    settled.append(waiting(work, self.destination.id, self._redact(reason)))
+                case Pause():
+                    settled.append(waiting(work, self.destination.id, self._redact(verdict.reason)))
                 case (Delivered() | Retry() | Drop()) as final:
-                    reason_code: Reason = "platform_refused" if isinstance(final, Drop) else "none"
-                    settled.append(settle(work, final, self.destination.id, now_ms, reason_code, self._hub.random))
+                    reason = reason_of(final, answer)
+                    settled.append(settle(work, final, self.destination.id, now_ms, reason, self._hub.random))
         self._lots.split(split)
         self._lots.add_first(again)
         if settled:

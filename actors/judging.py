@@ -1,11 +1,13 @@
 """What an answer means for each delivery of its request, also where there was none or the adapter fails on it."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-from actors.destinations.base import Destination, Pause, Response, Retry, Verdict
+from actors.destinations.base import Destination, Drop, Pause, Response, Retry, Verdict, unforeseen
 from actors.dialing import Failure
+from actors.observer import AttemptOutcome, Reason
 from actors.taking import adapter_failed
-from actors.work import Work
+from actors.work import Work, outcome_of
 
 Answer = Response | Failure | Pause | Retry  # Pause and Retry: there was no request, since there is no access token
 
@@ -23,5 +25,28 @@ def verdicts_of(site: str, destination: Destination, answer: Answer, lot: Sequen
         adapter_failed(site, destination.id, "judge", error)
         verdicts = []
     if len(verdicts) != len(lot):
-        return [Retry(f"unforeseen answer {answer.status}: {answer.words()}")] * len(lot)
+        return [unforeseen(answer)] * len(lot)
     return verdicts
+
+
+def reason_of(verdict: Verdict, answer: Answer) -> Reason:
+    """The code of what keeps a delivery from its platform."""
+    match verdict, answer:
+        case Drop(), _:
+            return "platform_refused"
+        case Pause(), _:
+            return "paused"
+        case Retry(), Failure(kind=kind):
+            return "timeout" if kind == "timeout" else "unreachable"
+        case Retry(is_throttle=True), _:
+            return "throttled"
+        case Retry(is_unforeseen=True), _:
+            return "unforeseen"
+        case Retry(), _:
+            return "not_now"
+    return "none"
+
+
+def outcomes_of(verdicts: Sequence[Verdict], answer: Answer) -> Mapping[AttemptOutcome, int]:
+    """How many deliveries of a request came to what."""
+    return Counter("failure" if isinstance(answer, Failure) else outcome_of(verdict) for verdict in verdicts)

@@ -7,6 +7,7 @@ the codes below. Never a visitor, an address or a URL. Only `event` may be any n
 waits and none raises.
 """
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 Reason = Literal[
@@ -18,7 +19,6 @@ Reason = Literal[
     "wrong_origin",
     "rate_limited",
     "no_room",
-    "shutting_down",
     # in routing: why an event does not go to a destination
     "no_route",
     "consent_denied",
@@ -28,19 +28,18 @@ Reason = Literal[
     # in delivery: why a delivery is dropped or does not go on
     "too_old",
     "consent_withdrawn",
-    "no_identifier",
     "not_encodable",
     "platform_refused",
     "attempts_exhausted",
     "outbox_full",
     "destination_removed",
-    "erased",
     "paused",
     "timeout",
     "unreachable",
     "throttled",
     "unreadable",
     "unforeseen",
+    "not_now",
     "none",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -132,9 +131,9 @@ class Observer:
         """Deliveries dropped because the outbox was full."""
 
     def attempt(
-        self, site: str, destination: str, platform: str, outcome: AttemptOutcome, latency_s: float, count: int = 1
+        self, site: str, destination: str, platform: str, outcomes: Mapping[AttemptOutcome, int], latency_s: float
     ) -> None:
-        """One request to a platform and what came of `count` of its deliveries."""
+        """One request to a platform, and of how many of its deliveries came what."""
 
     def delivery(
         self,

@@ -123,7 +123,7 @@ def settle(
         case Drop():
             return dropped(work, destination, reason, words, now_ms)
         case Retry():
-            return _again(work, verdict, destination, words, now_ms, random)
+            return _again(work, verdict, destination, words, now_ms, reason, random)
 
 
 def dropped(work: Work, destination: str, reason: Reason, words: str, now_ms: int) -> Settled:
@@ -134,23 +134,25 @@ def dropped(work: Work, destination: str, reason: Reason, words: str, now_ms: in
     return Settled(work=work, row=row, reason=reason)
 
 
-def _again(work: Work, verdict: Retry, destination: str, words: str, now_ms: int, random: Random) -> Settled:
+def _again(
+    work: Work, verdict: Retry, destination: str, words: str, now_ms: int, reason: Reason, random: Random
+) -> Settled:
     """On the schedule, or over. An attempt that does not count (a probe) is followed by one at its old place; but not
     for ever, since what no platform will ever take may be all that a destination has to probe with."""
     if work.attempts and not work.attempts[-1].counts:
         if elapsed_ms(now_ms, work.received_at_ms) > OUTAGE_MOST_MS:
             return dropped(work, destination, "attempts_exhausted", words, now_ms)
-        return Settled(work=work, row=_waiting(work, destination, words, None), is_over=False)
+        return Settled(work=work, row=_waiting(work, destination, words, None), is_over=False, reason=reason)
     due_ms = next_attempt_ms(now_ms, work.tries, work.first_ms or now_ms, verdict.after_s, random)
     if due_ms is None:
         return dropped(work, destination, "attempts_exhausted", words, now_ms)
     row = _waiting(work, destination, words, due_ms)
-    return Settled(work=work, row=msgspec.structs.replace(row, status="failed"), due_ms=due_ms)
+    return Settled(work=work, row=msgspec.structs.replace(row, status="failed"), due_ms=due_ms, reason=reason)
 
 
 def waiting(work: Work, destination: str, words: str) -> Settled:
     """A delivery that keeps its place, with its attempts on record: its destination is paused."""
-    return Settled(work=work, row=_waiting(work, destination, words, None), is_over=False)
+    return Settled(work=work, row=_waiting(work, destination, words, None), is_over=False, reason="paused")
 
 
 def _waiting(work: Work, destination: str, words: str, due_ms: int | None) -> DeliveryRow:

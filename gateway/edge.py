@@ -14,6 +14,7 @@ from actors.snapshot import Site, Snapshot
 from gateway.answers import error_answer, no_room
 from gateway.call import Answer, Call
 from gateway.client import Network, address_key, client_address
+from gateway.invalid import Invalid
 from gateway.sealing import Sealer
 from store import keys
 from store.env import Store, fetch
@@ -129,6 +130,12 @@ async def take(edge: Edge, events: Sequence[Event], caller: Caller, session_id: 
         if "personal_removed" in event.marks:
             edge.observer.personal_data_removed(event.site)
     return None
+
+
+def unread(refused: Answer | Invalid) -> Reason:
+    """Why a body was not read."""
+    is_large = refused.status == 413 if isinstance(refused, Answer) else refused.code == "too_large"
+    return "too_large" if is_large else "malformed"
 
 
 def rejected(edge: Edge, site: str, source: str, reason: Reason, count: int = 1) -> None:

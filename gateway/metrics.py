@@ -192,9 +192,10 @@ class PrometheusObserver(Observer):
         self._outbox_full.at(site, destination).value += count
 
     def attempt(
-        self, site: str, destination: str, platform: str, outcome: AttemptOutcome, latency_s: float, count: int = 1
+        self, site: str, destination: str, platform: str, outcomes: Mapping[AttemptOutcome, int], latency_s: float
     ) -> None:
-        self._attempts.at(site, destination, platform, outcome).value += count
+        for outcome, count in outcomes.items():
+            self._attempts.at(site, destination, platform, outcome).value += count
         self._attempt_s.at(platform).observe(latency_s)
 
     def delivery(

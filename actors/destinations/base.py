@@ -91,11 +91,13 @@ class Delivered(Struct, frozen=True):
 
 
 class Retry(Struct, frozen=True):
-    """Not this time. `after_s`: the platform's own delay, used when longer than ours; `is_throttle`: send slower."""
+    """Not this time. `after_s`: the platform's own delay, used when longer than ours; `is_throttle`: send slower;
+    `is_unforeseen`: the contract does not name the answer."""
 
     reason: str
     after_s: float | None = None
     is_throttle: bool = False
+    is_unforeseen: bool = False
 
 
 class Drop(Struct, frozen=True):
@@ -287,4 +289,4 @@ def all_of(verdict: Verdict, payloads: Sequence[Payload]) -> list[Verdict]:
 
 def unforeseen(response: Response) -> Retry:
     """An answer the contract does not name: tried again, with its status and the head of its body kept."""
-    return Retry(f"unforeseen answer {response.status}: {response.words()}")
+    return Retry(f"unforeseen answer {response.status}: {response.words()}", is_unforeseen=True)

@@ -245,12 +245,10 @@ def _why_dropped(row: DeliveryRow, platform: str) -> str:
         "too_old": f"it was older than {platform} takes when its turn came",
         "consent_withdrawn": f"its visitor has withdrawn the consent that {platform} needs",
         "not_encodable": f"it lacks what {platform} needs",
-        "no_identifier": f"it has no identifier that {platform} matches on",
         "platform_refused": f"{platform} refused it for good",
         "attempts_exhausted": f"all {row.tries} attempts failed",
         "outbox_full": "the destination's outbox was full when it came",
         "destination_removed": "the destination was taken out of the configuration",
-        "erased": "its person's data was erased",
         "unreadable": "the stored event can no longer be read",
     }
     return f"Not counted: {told.get(row.reason, row.reason or 'it was dropped')}."

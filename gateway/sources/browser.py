@@ -19,7 +19,7 @@ from gateway import cors
 from gateway.answers import JSON, error_answer
 from gateway.call import Answer, Call
 from gateway.client import is_https, is_visitor_id, opts_out, set_cookie_header, user_agent, visitor_id, without_sale
-from gateway.edge import Caller, Edge, address_of, ip_bucket, limited, plain_body, rejected, take, unavailable
+from gateway.edge import Caller, Edge, address_of, ip_bucket, limited, plain_body, rejected, take, unavailable, unread
 from gateway.incoming import Body, Intake, Invalid, parse_body, to_event
 from gateway.sources.visitor_view import identity_id, is_known, read_visitor
 
@@ -119,7 +119,7 @@ def _open(edge: Edge, call: Call) -> Request | Answer:
         rejected(edge, site.id, SOURCE, "wrong_origin")
         return error_answer(403, "wrong_origin", "the page's origin is not one of the site's `origins`")
     if not isinstance(body, Body):
-        rejected(edge, site.id, SOURCE, "malformed")
+        rejected(edge, site.id, SOURCE, unread(body))
         return body if isinstance(body, Answer) else Answer(status=400, headers=(JSON,), body=body.body())
     address = address_of(edge, call)
     caller = Caller(site=site, address=address, bucket=ip_bucket(address) if site.ip_rate > 0 else "")

@@ -11,7 +11,7 @@ from gateway import cors
 from gateway.answers import error_answer
 from gateway.call import Answer, Call
 from gateway.client import opts_out, user_agent, without_sale
-from gateway.edge import Caller, Edge, address_of, ip_bucket, limited, plain_body, rejected, take, unavailable
+from gateway.edge import Caller, Edge, address_of, ip_bucket, limited, plain_body, rejected, take, unavailable, unread
 from gateway.incoming import Intake, Invalid
 from gateway.sources.events_api_body import decode_events_api
 
@@ -38,6 +38,7 @@ async def collect(edge: Edge, call: Call) -> Answer:
         return refused
     raw = plain_body(call)
     if isinstance(raw, Answer):
+        rejected(edge, site.id, SOURCE, unread(raw))
         return raw
     edge.observer.event_received(site.id, SOURCE)
     return await _take(edge, call, caller, raw)
@@ -60,7 +61,7 @@ async def _take(edge: Edge, call: Call, caller: Caller, raw: bytes) -> Answer:
         edge.log("event_skipped", site=site.id, reason="no platform's event is named")
         return STARTED
     if isinstance(event, Invalid):
-        rejected(edge, site.id, SOURCE, "malformed")
+        rejected(edge, site.id, SOURCE, unread(event))
         return error_answer(413 if event.code == "too_large" else 400, event.code, event.message)
     _log_strange_hints(edge, event, caller)
     failed = await take(edge, [without_sale(event) if opts_out(call.headers) else event], caller)

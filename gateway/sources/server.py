@@ -15,7 +15,7 @@ from actors.event import Event
 from actors.snapshot import Site, key_digest
 from gateway.answers import JSON, error_answer
 from gateway.call import Answer, Call
-from gateway.edge import Caller, Edge, limited, plain_body, rejected, take, unavailable
+from gateway.edge import Caller, Edge, limited, plain_body, rejected, take, unavailable, unread
 from gateway.incoming import Body, Intake, Invalid, parse_body, to_event
 
 SOURCE: Final = "server"
@@ -58,11 +58,11 @@ async def collect(edge: Edge, call: Call) -> Answer:
         return refused
     raw = plain_body(call)
     if isinstance(raw, Answer):
-        rejected(edge, site.id, SOURCE, "malformed")
+        rejected(edge, site.id, SOURCE, unread(raw))
         return raw
     body = parse_body(raw)
     if isinstance(body, Invalid):
-        rejected(edge, site.id, SOURCE, "malformed")
+        rejected(edge, site.id, SOURCE, unread(body))
         return Answer(status=400, headers=(JSON,), body=body.body())
     return await _take_all(edge, site, caller, body)
 

@@ -8,6 +8,7 @@ import trio
 import trio.testing
 
 from actors.destinations.base import Limits
+from actors.dialing import Failure
 from actors.event import CustomData
 from actors.taking import IN_HAND
 from store import keys
@@ -127,6 +128,36 @@ async def test_an_answer_nobody_foresaw_is_tried_again_with_its_words_kept(
     found = world.delivery("a", "one").row
     assert found is not None
     assert (found.status, found.words) == ("failed", 'unforeseen answer 200: ["ok","ok"]')
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (failure(), "unreachable"),
+        (Failure(kind="timeout", message="no whole answer"), "timeout"),
+        (answer(429), "throttled"),
+        (answer(200, ["ok", "ok"]), "unforeseen"),
+        ("retry", "not_now"),
+        ("pause", "paused"),
+    ],
+)
+async def test_why_a_delivery_waits_is_told_with_its_code(
+    make_world: MakeWorld, autojump_clock: Clock, told: Any, reason: str
+) -> None:
+    world = make_world(single(), one(told))
+    world.take(event("a"))
+    assert await world.run_for(1)
+    assert [labels["4"] for name, labels in world.observer.told if name == "delivery"] == [reason]
+
+
+async def test_an_attempt_is_counted_by_what_each_delivery_came_to(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(batching(), one(["ok", "drop", "retry", "ok"]))
+    world.take(*(event(name) for name in "abcd"))
+    assert await world.run_for(1)
+    told = [labels["3"] for name, labels in world.observer.told if name == "attempt"]
+    assert told == [{"delivered": 2, "drop": 1, "retry": 1}]
 
 
 # --- batches -------------------------------------------------------------------------------------------------------

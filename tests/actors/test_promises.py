@@ -149,6 +149,8 @@ async def test_promise_6_past_the_bound_of_an_outbox_deliveries_are_dropped_with
     assert Counter(one.status for one in rows) == {"queued": 3, "dropped": 2}
     assert {one.row.reason for one in rows if one.row is not None} == {"outbox_full"}
     assert world.observer.count_of("outbox_full") == 2
+    told = [labels for name, labels in world.observer.told if name == "delivery"]
+    assert [one["platform"] for one in told if one.get("reason") == "outbox_full"] == ["test"] * 2
 
 
 def test_promise_7_a_run_repeats_from_its_seed(make_world: MakeWorld) -> None:

@@ -1,5 +1,6 @@
 """The reference pages and the example name everything there is."""
 
+import ast
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -116,3 +117,11 @@ class Asked(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self.names)
+
+
+def test_every_reason_is_told_by_some_part_of_the_code() -> None:
+    apart = {ROOT / "actors/observer.py", ROOT / "gateway/metrics.py", ROOT / "gateway/commands/story.py"}
+    files = [file for package in ("actors", "gateway") for file in (ROOT / package).rglob("*.py") if file not in apart]
+    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text("utf-8"))))
+    told = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert set(REASONS) <= told

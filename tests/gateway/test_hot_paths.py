@@ -131,6 +131,12 @@ def test_an_encoding_that_cannot_be_unpacked_is_refused(door: Door, body: bytes,
     assert door.events(body, content_encoding=encoding).status_code == status
 
 
+def test_a_body_too_large_once_unpacked_is_counted_as_that(door: Door, gateway: Running) -> None:
+    answer = door.events(gzip.compress(bytes(2_000_000)), content_encoding="gzip")
+    assert answer.status_code == 413
+    assert 'reason="too_large"' in gateway.get(gateway.metrics_url).text
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b'{"events": []}', b"null", b"7"])
 def test_what_is_no_event_is_answered_with_400(door: Door, body: bytes) -> None:
     answer = door.events(body)

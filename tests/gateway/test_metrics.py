@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, get_origin
 
 import pytest
 import trio
@@ -34,7 +34,13 @@ def _key(name: str, labels: Mapping[str, str]) -> str:
 def call(observer: Observer, method: str, text: str, number: int) -> None:
     bound: Callable[..., None] = getattr(observer, method)
     parameters = inspect.signature(bound).parameters.values()
-    bound(*(number if one.annotation in (int, float, bool, float | None) else text for one in parameters))
+    bound(*(_value(one.annotation, text, number) for one in parameters))
+
+
+def _value(annotation: object, text: str, number: float) -> object:
+    if get_origin(annotation) is Mapping:
+        return {text: number}
+    return number if annotation in (int, float, bool, float | None) else text
 
 
 def test_events_are_counted_by_site_source_and_name() -> None:
