@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -39,11 +40,17 @@ class Edge(Struct, kw_only=True):
     now_ms: Callable[[], int]
     make_id: Callable[[], str]  # 32 hexadecimal digits, random
     shards: int
+    id_key: bytes = b""  # the store's own, which `opaque_id` is keyed with
     trusted_proxies: Sequence[Network] = ()
     sealers: Mapping[str, Sealer] = {}
     refuses: Callable[[], str | None] = lambda: None  # why nothing is taken now, for people; None: all is well
     log: Callable[..., None] = lambda action, **fields: None
     on_append: Callable[[], None] = lambda: None  # told after each commit of new messages
+
+    def opaque_id(self, *parts: str) -> str:
+        """32 hexadecimal digits, the same for the same parts; without the store's key nobody can try parts out."""
+        text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+        return blake2b(text, digest_size=16, key=self.id_key).hexdigest()
 
 
 class Caller(Struct, frozen=True, kw_only=True):

@@ -179,6 +179,7 @@ class Worker:
             now_ms=wall_ms,
             make_id=lambda: os.urandom(16).hex(),
             shards=server.shards,
+            id_key=store.id_key(),
             trusted_proxies=server.trusted_networks(),
             sealers=sealers,
             refuses=self._refuses,

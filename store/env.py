@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from lmdb import _Database
 
 FORMAT_VERSION: Final = 1
+ID_KEY: Final = b"id_key"
+ID_KEY_BYTES: Final = 32
 GIB: Final = 1 << 30
 DEFAULT_BUDGET: Final = 64 * GIB
 ROOM_SHARE: Final = 0.85  # past this share of the budget or of the disk, nothing new is taken
@@ -141,9 +143,18 @@ class Store:
         if found is None:
             with _broken_by("writing", self.path), self.env.begin(write=True) as txn:
                 txn.put(b"shards", str(shards).encode(), db=self.dbs["meta"])
+                txn.put(ID_KEY, os.urandom(ID_KEY_BYTES), db=self.dbs["meta"], overwrite=False)
+        elif not self.id_key():  # a store from before there was one
+            with _broken_by("writing", self.path), self.env.begin(write=True) as txn:
+                txn.put(ID_KEY, os.urandom(ID_KEY_BYTES), db=self.dbs["meta"], overwrite=False)
         if found is not None and found != shards:
             told = f"the configuration says {shards}; keep {found}"
             raise FormatError(f"{self.path} has {found} shards, {told}")
+
+    def id_key(self) -> bytes:
+        """What ids that outsiders see are keyed with: random, of this store, as old as its first start."""
+        with self.read() as txn:
+            return fetch(txn, self.dbs["meta"], ID_KEY) or b""
 
     def shards(self) -> int | None:
         """The number of shards that was set; None before the first start."""

@@ -99,7 +99,7 @@ async def identify(edge: Edge, call: Call) -> Answer:
     result = _Identified(
         visitor_id=request.visitor,
         session_id=session,
-        identity_id=identity_id(event, request.state),
+        identity_id=identity_id(edge, event, request.state),
         known=is_known(event, request.state),
     )
     return _answer(edge, call, request, event, msgspec.json.encode(result))
@@ -180,10 +180,14 @@ def _identify_event(raw: Raw, intake: Intake) -> Event | Invalid:
 
 
 def _session_id(edge: Edge, state: VisitorState, event: Event) -> str:
-    """The visit that is open, or the id that the event's new one shall have."""
+    """The visit that is open, or the id that the event's new one shall have: the same for all requests that come before
+    it is on disk, whichever of them opens it."""
     if state.visit is not None and continues(state.visit, time_of(event), touch_of(event)):
         return state.visit.id
-    return edge.make_id()
+    touch = touch_of(event)
+    campaign = (touch.source, touch.medium, touch.campaign, touch.click_id) if touch is not None else ()
+    before = state.visit.id if state.visit is not None else ""
+    return edge.opaque_id("visit", event.site, event.user_data.anonymous_id or "", before, *campaign)
 
 
 def _answer(edge: Edge, call: Call, request: Request, event: Event, body: bytes) -> Answer:

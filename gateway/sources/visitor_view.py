@@ -4,6 +4,7 @@ import msgspec
 
 from actors.event import Event
 from actors.visitor import Visitor, VisitorState
+from gateway.edge import Edge
 from store import keys
 from store.env import Store, fetch
 from store.errors import Unreadable
@@ -30,10 +31,10 @@ def is_known(event: Event, state: VisitorState) -> bool:
     return _strongest(event, state) is not None
 
 
-def identity_id(event: Event, state: VisitorState) -> str:
+def identity_id(edge: Edge, event: Event, state: VisitorState) -> str:
     """An opaque id of the person, the same wherever they show the same strongest identifier; no personal data."""
     kind, value = _strongest(event, state) or ("anonymous_id", event.user_data.anonymous_id or "")
-    return keys.digest16(event.site, "identity", kind, value).hex()
+    return edge.opaque_id("identity", event.site, kind, value)
 
 
 def _strongest(event: Event, state: VisitorState) -> tuple[str, str] | None:

@@ -4,11 +4,15 @@ A body with a `Content-Length` goes through the fast lane; the same body in chun
 """
 
 import gzip
+import hashlib
 import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -208,6 +212,24 @@ def test_identify_tells_the_page_no_personal_data(door: Door) -> None:
     assert told["known"] is True
     assert "jane" not in answer.text
     assert "cust_7" not in answer.text
+
+
+def test_an_identity_id_cannot_be_made_by_who_guesses_the_address(door: Door) -> None:
+    body = {"user_data": {"email": "jane@example.com"}}
+    told = {door.page(body, f"/i/identify?k={PUBLIC_KEY}").json()["identity_id"] for _ in range(2)}
+    digest = hashlib.sha256(b"jane@example.com").hexdigest()
+    guesses = {blake2b(f"shop\x1fidentity\x1femail\x1f{digest}".encode(), digest_size=16).hexdigest()}
+    guesses.add(blake2b(f"identity\x1fshop\x1femail\x1f{digest}".encode(), digest_size=16).hexdigest())
+    assert len(told) == 1
+    assert not told & guesses
+
+
+def test_requests_that_come_at_once_are_told_the_same_session(door: Door) -> None:
+    visitor = uuid4().hex
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: door.page(an_event(), cookie=f"_gw_vid={visitor}"), range(6)))
+    assert len({answer.json()["session_id"] for answer in answers}) == 1
+    assert door.page(an_event(), cookie=f"_gw_vid={visitor}").json()["session_id"] == answers[0].json()["session_id"]
 
 
 def test_identify_takes_one_event(door: Door) -> None:

@@ -86,6 +86,13 @@ def test_a_readonly_store_takes_no_write(fast_path: Path) -> None:
     store.close()
 
 
+def test_a_store_has_an_id_key_of_its_own_that_stays(fast_path: Path, store: Store) -> None:
+    store.fix_shards(4)
+    made = store.id_key()
+    store.fix_shards(4)
+    assert (store.id_key(), len(made)) == (made, 32)
+
+
 def test_the_number_of_shards_is_set_once(store: Store) -> None:
     assert store.shards() is None
     store.fix_shards(4)
