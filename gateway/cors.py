@@ -63,7 +63,7 @@ def _headers(snapshot: Snapshot, call: Call) -> tuple[tuple[str, str], ...]:
     if origin is None:
         return ()
     if call.path == "/" and is_open(snapshot.site_of_events_api()):
-        return (("access-control-allow-origin", "*"),)
+        return (("access-control-allow-origin", "*"), ("access-control-expose-headers", "retry-after"))
     key = public_key(call)
     site = snapshot.site_by_public_key(key) if key is not None else None
     sites = [site] if site is not None else list(snapshot.sites.values())
@@ -72,5 +72,6 @@ def _headers(snapshot: Snapshot, call: Call) -> tuple[tuple[str, str], ...]:
     return (
         ("access-control-allow-origin", origin),
         ("access-control-allow-credentials", "true"),
+        ("access-control-expose-headers", "retry-after"),
         ("vary", "Origin"),
     )

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 OTHER = "other"
 LABEL_CHARS = 128
+FOLDED = 4_096  # series of one gauge whose values are remembered under `other`
 
 
 class Cell:
@@ -98,6 +99,20 @@ class Counter(_Family[Cell]):
 
 
 class Gauge(_Family[Cell]):
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], bound: int) -> None:
+        super().__init__(name, text, labels, bound)
+        self._folded: dict[tuple[str, ...], float] = {}
+
+    def set(self, value: float, *labels: str) -> None:
+        """Past the bound `other` shows the highest of what shares it: one that is paused is not hidden by others."""
+        cell = self.at(*labels)
+        if cell is not self._other:
+            cell.value = value
+            return
+        if labels in self._folded or len(self._folded) < FOLDED:
+            self._folded[labels] = value
+        cell.value = max(value, *self._folded.values())
+
     def new(self) -> Cell:
         return Cell()
 

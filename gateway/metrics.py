@@ -185,8 +185,8 @@ class PrometheusObserver(Observer):
         self._not_routed.at(site, destination, reason).value += 1
 
     def outbox(self, site: str, destination: str, depth: int, oldest_due_age_s: float) -> None:
-        self._outbox.at(site, destination).value = depth
-        self._outbox_age.at(site, destination).value = oldest_due_age_s
+        self._outbox.set(depth, site, destination)
+        self._outbox_age.set(oldest_due_age_s, site, destination)
 
     def outbox_full(self, site: str, destination: str, count: int = 1) -> None:
         self._outbox_full.at(site, destination).value += count
@@ -212,10 +212,10 @@ class PrometheusObserver(Observer):
             self._delivery_s.at(site, destination, platform).observe(latency_s)
 
     def breaker(self, site: str, destination: str, state: BreakerState) -> None:
-        self._breaker.at(site, destination).value = BREAKER_VALUES.get(state, 0)
+        self._breaker.set(BREAKER_VALUES.get(state, 0), site, destination)
 
     def paused(self, site: str, destination: str, is_paused: bool) -> None:
-        self._paused.at(site, destination).value = is_paused
+        self._paused.set(is_paused, site, destination)
 
 
 def render(registry: CollectorRegistry) -> bytes:

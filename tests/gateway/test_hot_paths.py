@@ -247,6 +247,7 @@ def test_a_preflight_of_the_sites_own_page_is_let_on(door: Door) -> None:
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert answer.headers["access-control-allow-credentials"] == "true"
+    assert answer.headers["access-control-expose-headers"] == "retry-after"
     assert "Origin" in answer.headers["vary"]
 
 

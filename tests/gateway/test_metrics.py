@@ -219,3 +219,16 @@ class _FailingOnce(CollectorRegistry):
             self.has_failed = True
             raise RuntimeError("a collector is broken")
         return iter(())
+
+
+def test_a_paused_destination_past_the_bound_is_not_hidden_by_the_next() -> None:
+    observer = PrometheusObserver()
+    for number in range(60):
+        observer.paused("shop", f"d{number}", number == 55)
+    assert _other(observer) == 1.0
+    observer.paused("shop", "d55", False)
+    assert _other(observer) == 0.0
+
+
+def _other(observer: PrometheusObserver) -> float | None:
+    return observer.registry.get_sample_value("gateway_paused", {"site": "other", "destination": "other"})
