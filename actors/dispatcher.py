@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
+import msgspec
 import structlog
 import trio
 from msgspec import Struct
@@ -23,16 +24,15 @@ from actors.destinations.base import (
     Drop,
     Pause,
     Refresh,
-    Response,
     Retry,
     Split,
     Verdict,
 )
 from actors.dialing import Failure
-from actors.judging import Answer, outcomes_of, reason_of, verdicts_of
+from actors.judging import Answer, attempt_row, outcomes_of, reason_of, verdicts_of
 from actors.observer import Observer
 from actors.pacing import Breaker, Throttle, Window
-from actors.redaction import Redactor, secrets_of
+from actors.redaction import Redactor, ids_of, secrets_of
 from actors.sender import Sender
 from actors.taking import RESCAN_S, OpenPlaintext, Taker, adapter_failed
 from actors.tokens import AccessToken
@@ -40,11 +40,9 @@ from actors.work import (
     AGAIN_MOST,
     Settled,
     Work,
-    outcome_of,
     settle,
     settlement,
     waiting,
-    words_of,
 )
 from store import keys
 from store.env import Store
@@ -54,6 +52,7 @@ from store.retention import LONGEST_MS
 from store.writer import Writer, commit
 
 LINGER_S: Final = 0.05  # how long a batch that is not full waits for more
+CLOSE_AFTER_S: Final = 5.0  # idle for so long, a transport would not use its connections again
 PAYLOAD_KEPT_BYTES: Final = 65_536
 
 
@@ -92,7 +91,7 @@ class Dispatcher:
         self.breaker = Breaker(hub.random)
         self._sender = sender
         self._hub = hub
-        self._redact = Redactor(secrets_of(destination))
+        self._redact = Redactor(secrets_of(destination), ids_of(destination))
         self._taker = Taker(
             site, destination, hub.store, hub.now_ms, hub.observer, self._redact, open_plaintext, hub.rescan_s
         )
@@ -100,6 +99,7 @@ class Dispatcher:
         self._window = Window(destination.concurrency)
         self._throttle = Throttle()
         self._in_flight = 0
+        self._is_connected, self._sent_s = False, 0.0  # whether connections may be open, and when one was used last
         self._next_due_ms: int | None = None
         self._token = AccessToken(destination, sender)
         self._work = trio.Event()
@@ -128,6 +128,13 @@ class Dispatcher:
             await self._idle.wait()
 
     async def run(self) -> None:
+        try:
+            await self._run()
+        finally:
+            with trio.CancelScope(shield=True):  # waits for nothing
+                await self._sender.aclose()
+
+    async def _run(self) -> None:
         self.has_run = True
         self._hub.observer.paused(self.site, self.destination.id, False)
         async with trio.open_nursery() as nursery:
@@ -144,6 +151,9 @@ class Dispatcher:
                     continue
                 with trio.move_on_after(self._idle_s()):
                     await self._work.wait()
+                if self._close_wait_s() == 0:
+                    self._is_connected = False
+                    await self._sender.close_idle()
 
     # --- taking ---
 
@@ -204,6 +214,7 @@ class Dispatcher:
                 self.breaker.not_sent()
         finally:
             self._in_flight -= 1
+            self._is_connected, self._sent_s = True, trio.current_time()
             self._work.set()
             self._idle.set()
 
@@ -219,7 +230,7 @@ class Dispatcher:
         finals = [self._alone(work, verdict, len(lot)) for work, verdict in zip(lot, verdicts, strict=True)]
         for work, verdict, final in zip(lot, verdicts, finals, strict=True):
             counts = isinstance(final, Delivered | Drop) or (isinstance(final, Retry) and not is_probe)
-            self._note(work, verdict, answer, at_ms, latency_s, len(lot), counts)
+            self._note(work, attempt_row(verdict, answer, at_ms, latency_s, len(lot), counts))
         await self._settle(lot, finals, answer)
         outcomes = outcomes_of(verdicts, answer)
         self._hub.observer.attempt(self.site, self.destination.id, self.platform, outcomes, latency_s)
@@ -229,6 +240,7 @@ class Dispatcher:
         token = await self._token.get()
         if isinstance(token, Pause | Retry):
             return token, None
+        self._redact.learn(token)
         attempt = Attempt(
             at_ms=at_ms,
             number=max(work.tries for work in lot) + 1,
@@ -277,32 +289,13 @@ class Dispatcher:
             self._hub.observer.paused(self.site, self.destination.id, True)
         self.breaker.answered()
 
-    def _note(
-        self,
-        work: Work,
-        verdict: Verdict,
-        answer: Answer,
-        at_ms: int,
-        latency_s: float,
-        batch: int,
-        counts: bool,
-    ) -> None:
+    def _note(self, work: Work, attempt: AttemptRow) -> None:
         """Puts the attempt on record. A failed probe costs none: the breaker asked for it, not the schedule."""
-        work.tries += counts
-        if counts and not work.first_ms:
-            work.first_ms = at_ms
-        work.attempts.append(
-            AttemptRow(
-                at_ms=at_ms,
-                outcome="failure" if isinstance(answer, Failure) else outcome_of(verdict),
-                status=answer.status if isinstance(answer, Response) else None,
-                latency_ms=int(latency_s * 1000),
-                words=self._redact(words_of(verdict)),
-                batch=batch,
-                counts=counts,
-                request=work.payload.body[:PAYLOAD_KEPT_BYTES] if self._keeps_payloads else None,
-            )
-        )
+        work.tries += attempt.counts
+        if attempt.counts and not work.first_ms:
+            work.first_ms = attempt.at_ms
+        body = work.payload.body[:PAYLOAD_KEPT_BYTES] if self._keeps_payloads else None
+        work.attempts.append(msgspec.structs.replace(attempt, words=self._redact(attempt.words), request=body))
 
     # --- settling ---
 
@@ -362,12 +355,20 @@ class Dispatcher:
     def _idle_s(self) -> float:
         """How long there is nothing to do, unless somebody wakes us. Never 0 while what waits may not go out."""
         waits = [self._hub.rescan_s]
+        if (close_s := self._close_wait_s()) is not None:
+            waits.append(close_s)
         if self.pause_reason is None and not self._is_stopping:
             if (send_s := self._send_wait_s()) is not None:
                 waits.append(send_s)
             if self._next_due_ms is not None and not self._taker.is_full:
                 waits.append(max(0.0, (self._next_due_ms - self._hub.now_ms()) / 1000))
         return min(waits)
+
+    def _close_wait_s(self) -> float | None:
+        """How long until connections that nothing uses are closed; None where there are none or a request uses one."""
+        if self._in_flight or not self._is_connected:
+            return None
+        return max(0.0, self._sent_s + CLOSE_AFTER_S - trio.current_time())
 
     def _send_wait_s(self) -> float | None:
         """How long until the next request may go out; None where that is not a matter of time."""

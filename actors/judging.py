@@ -7,7 +7,8 @@ from actors.destinations.base import Destination, Drop, Pause, Response, Retry, 
 from actors.dialing import Failure
 from actors.observer import AttemptOutcome, Reason
 from actors.taking import adapter_failed
-from actors.work import Work, outcome_of
+from actors.work import Work, outcome_of, words_of
+from store.records import AttemptRow
 
 Answer = Response | Failure | Pause | Retry  # Pause and Retry: there was no request, since there is no access token
 
@@ -50,3 +51,16 @@ def reason_of(verdict: Verdict, answer: Answer) -> Reason:
 def outcomes_of(verdicts: Sequence[Verdict], answer: Answer) -> Mapping[AttemptOutcome, int]:
     """How many deliveries of a request came to what."""
     return Counter("failure" if isinstance(answer, Failure) else outcome_of(verdict) for verdict in verdicts)
+
+
+def attempt_row(verdict: Verdict, answer: Answer, at_ms: int, latency_s: float, batch: int, counts: bool) -> AttemptRow:
+    """The record of an attempt, its words as they came."""
+    return AttemptRow(
+        at_ms=at_ms,
+        outcome="failure" if isinstance(answer, Failure) else outcome_of(verdict),
+        status=answer.status if isinstance(answer, Response) else None,
+        latency_ms=int(latency_s * 1000),
+        words=words_of(verdict),
+        batch=batch,
+        counts=counts,
+    )

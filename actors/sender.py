@@ -10,3 +10,11 @@ class Sender(Protocol):
     """Never raises for anything a peer can do."""
 
     async def send(self, request: Request) -> Response | Failure: ...
+
+    async def close_idle(self) -> None:
+        """Nothing is to be sent for a while: connections that no request uses are closed."""
+        ...
+
+    async def aclose(self) -> None:
+        """Nothing is sent any more: all connections are closed."""
+        ...

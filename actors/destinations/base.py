@@ -23,7 +23,7 @@ from actors.event import Event, Purpose
 from actors.secret import Secret
 
 DAY_S = 86_400
-WORDS_CHARS = 500  # how much of a platform's own text a verdict carries
+WORDS_CHARS = 4_096  # how much of a platform's own text a verdict carries: 2 KiB are kept, cut after they are redacted
 ANSWER_BYTES = 65_536  # how much of an answer is read
 TOKEN_LIFE_S = 300.0  # of a token whose answer does not say how long it lives
 

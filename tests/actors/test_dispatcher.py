@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.destinations.base import Limits
+from actors.destinations.base import Limits, Response
 from actors.dialing import Failure
 from actors.event import CustomData
 from actors.taking import IN_HAND
@@ -489,6 +489,31 @@ async def test_stopping_begins_nothing_more_and_waits_for_what_is_under_way(
     assert 1 <= len(times(world)) <= 4
     delivered = [n for n in range(10) if world.delivery(f"e{n}", "one").status == "delivered"]
     assert len(delivered) == len(times(world))
+
+
+async def test_connections_are_closed_when_nothing_is_sent_and_at_the_end(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(single(), one(delay_s=1))
+    async with world.running():
+        world.take(event("a"))
+        await trio.sleep(5)
+        assert world.senders["one"].closings == []
+        await trio.sleep(HOUR_S)
+        assert world.senders["one"].closings == ["idle"]
+        world.take(event("b"))
+        await trio.sleep(HOUR_S)
+    assert world.senders["one"].closings == ["idle", "idle", "all"]
+
+
+async def test_a_minted_token_that_a_platform_repeats_is_not_kept(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make_world(single(needs_token=True), one(Response(status=200, body=b"Bearer token-1 is odd")))
+    world.senders["one"].token = "token-"
+    world.take(event("a"))
+    assert await world.run_for(1)
+    found = world.delivery("a", "one").row
+    assert found is not None
+    assert found.words == "unforeseen answer 200: Bearer [secret] is odd"
 
 
 async def test_a_request_body_is_kept_only_where_it_is_asked_for(make_world: MakeWorld, autojump_clock: Clock) -> None:

@@ -161,6 +161,12 @@ class StationSender:
     async def send(self, request: Request) -> Response | Failure:
         return await self._station.answer(request, self._life)
 
+    async def close_idle(self) -> None:
+        """There are no connections."""
+
+    async def aclose(self) -> None:
+        """There are no connections."""
+
 
 def _is_disliked(key: str) -> bool:
     """One key in sixteen."""

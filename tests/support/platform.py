@@ -107,10 +107,12 @@ class FakeSender:
     def __init__(self, *answers: "Answer | str | list[str]", play: Play | None = None, delay_s: float = 0.0) -> None:
         self.sent: list[Sent] = []
         self.tokens = 0
+        self.token = "t"  # what access tokens begin with
         self.answers = deque(answers)
         self.play = play or (lambda _: "ok")
         self.delay_s = delay_s
         self.under_way = 0
+        self.closings: list[str] = []
         self.most_under_way = 0
 
     async def send(self, request: Request) -> Answer:
@@ -122,10 +124,18 @@ class FakeSender:
             self.under_way -= 1
         if request.url.endswith("/token"):
             self.tokens += 1
-            return Response(status=200, body=encode_json({"access_token": f"t{self.tokens}", "expires_in": 3600}))
+            return Response(
+                status=200, body=encode_json({"access_token": f"{self.token}{self.tokens}", "expires_in": 3600})
+            )
         sent = _sent(request)
         self.sent.append(sent)
         return _response(self.answers.popleft() if self.answers else self.play(sent))
+
+    async def close_idle(self) -> None:
+        self.closings.append("idle")
+
+    async def aclose(self) -> None:
+        self.closings.append("all")
 
     def ids(self) -> list[str]:
         """The ids of all events that were sent, in order, repeats too."""

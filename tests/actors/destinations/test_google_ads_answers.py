@@ -217,7 +217,7 @@ WHOLE_A: list[tuple[str, Response, Verdict]] = [
         Response(status=503, body=b'[{"error": {"status": "UNAVAILABLE", "message": "m"}}]'),
         Retry("503 UNAVAILABLE: m"),
     ),
-    ("unforeseen", Response(status=418, body=b"tea"), Retry("unforeseen answer 418: tea")),
+    ("unforeseen", Response(status=418, body=b"tea"), Retry("unforeseen answer 418: tea", is_unforeseen=True)),
 ]
 
 
@@ -289,7 +289,7 @@ WHOLE_B: list[tuple[str, Response, list[Verdict]]] = [
         json_response(503, {"error": {"status": "UNAVAILABLE", "message": "m"}}),
         [Retry("503 UNAVAILABLE: m")] * 2,
     ),
-    ("garbage", Response(status=200, body=b"<html>"), [Retry("unforeseen answer 200: <html>")] * 2),
+    ("garbage", Response(status=200, body=b"<html>"), [Retry("unforeseen answer 200: <html>", is_unforeseen=True)] * 2),
 ]
 
 
