@@ -18,6 +18,7 @@ from actors.event import Event
 from actors.merging import conflicts
 from actors.routing import NotRouted, decide
 from actors.snapshot import Snapshot
+from actors.tally import Tally
 from actors.warm import Warm, WarmActors
 from store import keys
 from store.env import Store, fetch
@@ -86,7 +87,7 @@ class Batch:
         self._sightings: dict[bytes, Sighting] = {}
         self._keys: dict[tuple[str, str, str, int], bytes] = {}  # site, id, name, arrival -> key of the row
         self._puts: list[Put] = []
-        self._books: dict[tuple[str, str, int], dict[str, int]] = {}
+        self._tally = Tally()
         self.queued: dict[bytes, int] = {}  # destination key -> deliveries put into its outbox
         self.counted: list[Counted] = []
         self.verdicts: dict[tuple[str, str], int | None] = {}
@@ -129,23 +130,12 @@ class Batch:
         self._puts.append(("quarantine", keys.quarantine(database, key), SET_ASIDE.encode(row)))
         self.count("unreadable_row", database=database)
 
-    def book(self, event: Event, destination: str, **changes: int) -> None:
-        self.book_at(event.site, destination, event.received_at_ms, **changes)
+    def lost(self, event: Event) -> None:
+        """An event whose turn raised: it is in the dead letters."""
+        self._tally.site(event, dead=1)
 
-    def _book(self, site: str, destination: str, received_at_ms: int, first: str, second: str) -> None:
-        """One event into a destination's books: that it was processed, and into which column."""
-        place = (site, destination, received_at_ms - received_at_ms % keys.HOUR_MS)
-        counts = self._books.get(place)
-        if counts is None:
-            counts = self._books[place] = {}
-        counts[first] = counts.get(first, 0) + 1
-        counts[second] = counts.get(second, 0) + 1
-
-    def book_at(self, site: str, destination: str, received_at_ms: int, **changes: int) -> None:
-        hour_ms = received_at_ms // keys.HOUR_MS * keys.HOUR_MS
-        counts = self._books.setdefault((site, destination, hour_ms), {})
-        for name, change in changes.items():
-            counts[name] = counts.get(name, 0) + change
+    def accepted(self, event: Event) -> None:
+        self._tally.site(event, accepted=1)
 
     # --- Turn ---
 
@@ -209,7 +199,7 @@ class Batch:
     def hold(self, event: Event, at: Position, order: str) -> None:
         self._put_event(event, at, self.key_of(event), status="held", order=order)
         self._index(event, at, self.key_of(event))
-        self.book(event, "", held=1)
+        self._tally.site(event, held=1)
 
     def merged(self, event: Event, at: Position, order: str, into: bytes) -> None:
         key = self.key_of(event)
@@ -218,7 +208,7 @@ class Batch:
         else:
             self._note_message(key, event)
         self._index(event, at, key)
-        self.book(event, "", merged=1)
+        self._tally.site(event, merged=1)
 
     def duplicate(self, event: Event, at: Position, of: bytes, key: str, value: str) -> None:
         own = self.key_of(event)
@@ -240,7 +230,7 @@ class Batch:
             )
             self._events[of] = msgspec.structs.replace(first, copies=(*first.copies, copy))
         self._index(event, at, own)
-        self.book(event, "", duplicates=1)
+        self._tally.site(event, duplicates=1)
         self.count("event_duplicate", site=event.site, source=event.source, key=key)
 
     def process(self, processing: Processing) -> None:
@@ -269,9 +259,7 @@ class Batch:
             if decision.reason is None:
                 self._enqueue(event, processing.at, key, decision.destination)
             else:
-                self._book(
-                    event.site, decision.destination, event.received_at_ms, "processed", NOT_ROUTED[decision.reason]
-                )
+                self._tally.destination(event, decision.destination, NOT_ROUTED[decision.reason])
                 self.count("not_routed", site=event.site, destination=decision.destination, reason=decision.reason)
 
     # --- helpers of process ---
@@ -283,10 +271,10 @@ class Batch:
         others = {copy.event_id for copy in processing.copies if copy.is_merged}
         if processing.held_as is not None:
             others.add(processing.held_as)
-            self.book(event, "", held=-1, processed=1)
+            self._tally.site(event, held=-1, processed=1)
         else:
             self._index(event, processing.at, key)
-            self.book(event, "", processed=1)
+            self._tally.site(event, processed=1)
         for event_id in others - {event.event_id}:
             other = self.key_of(msgspec.structs.replace(event, event_id=event_id))
             row = self._event_row(other)
@@ -308,7 +296,7 @@ class Batch:
                 words=f"the outbox holds {depth} deliveries, its limit",
             )  # fmt: skip
             self._puts.append(("delivery", keys.delivery(key, destination_key), DELIVERY.encode(row)))
-            self._book(event.site, destination, event.received_at_ms, "processed", "dropped:outbox_full")
+            self._tally.destination(event, destination, "dropped:outbox_full")
             self.count("outbox_full", site=event.site, destination=destination)
             found = self.snapshot.destination(event.site, destination)
             self.count(
@@ -319,7 +307,7 @@ class Batch:
         self.queued[destination_key] = self.queued.get(destination_key, 0) + 1
         outbox_key = keys.outbox(destination_key, keys.NEW_LANE, self.now_ms, at.shard, at.sequence)
         self._puts.append(("outbox", outbox_key, OUTBOX.encode(OutboxRow(key))))
-        self._book(event.site, destination, event.received_at_ms, "processed", "queued")
+        self._tally.destination(event, destination, "queued")
 
     def _note_message(self, key: bytes, event: Event) -> None:
         """A further message is of the event that has this key."""
@@ -402,7 +390,7 @@ class Batch:
         puts += [("dedup", key, SIGHTING.encode(row)) for key, row in self._sightings.items()]
         for actor in self._touched.values():
             puts += actor.puts(self.now_ms)
-        books, queued = self._books, self.queued
+        tally, queued = self._tally, self.queued
 
         def apply(write: WriteTxn) -> None:
             for database, key, value in puts:
@@ -410,8 +398,7 @@ class Batch:
                     write.delete(database, key)
                 else:
                     write.put(database, key, value)
-            for (site, destination, hour_ms), changes in books.items():
-                write.count(site, destination, hour_ms, changes)
+            tally.write(write)
             for destination_key, change in queued.items():
                 write.change_depth(destination_key, change)
 

@@ -235,7 +235,7 @@ class Core:
             return
         at = Position(logged.shard, logged.sequence)
         arrived = Arrived(event=event, at=at, caller=record.caller, session_id=record.session_id)
-        batch.book(event, "", accepted=1)
+        batch.accepted(event)
         self._take(batch, Ref(record.kind, record.actor_key), arrived, poison)
         self._drain(batch, poison)
 
@@ -256,7 +256,7 @@ class Core:
 
     def _take(self, batch: Batch, ref: Ref, message: Message, poison: dict[int, Poison]) -> None:
         if not self._turn(batch, ref, message, poison) and (event := message.carried) is not None:
-            batch.book(event, "", dead=1)
+            batch.lost(event)
 
     def _turn(self, batch: Batch, ref: Ref, message: Message | None, poison: dict[int, Poison]) -> bool:
         """One turn; False where it is known to raise and its dead letter is written instead."""
