@@ -28,7 +28,7 @@ QUEUE_LIMIT = 20_000  # jobs waiting at most; past it the caller is told that th
 ROOM_EVERY_S = 0.05
 FULL_AGAIN_S = 1.0
 BUSY_FROM = 8  # writes in a group from which the next group is given a little time to gather:
-GATHER_S = 0.004  # a commit costs its pages and its sync, whether for 8 writes or for 80
+GATHER_S = 0.0025  # a commit costs its pages and its sync, whether for 8 writes or for 80
 
 # Errors of a put that leave the environment sound once the transaction is aborted (py-lmdb's own classes).
 HARMLESS = (lmdb.MapFullError, lmdb.BadValsizeError, lmdb.KeyExistsError, lmdb.ReadersFullError)
