@@ -21,14 +21,14 @@ from msgspec import Struct
 from gateway.accepted_config import AcceptedConfig
 from gateway.config import Config, load_config, read_text
 from gateway.errors import ConfigError
-from gateway.exit_codes import BROKEN, FAILED, FINAL, OK
+from gateway.exit_codes import FAILED, FINAL, OK, STORE
 from gateway.listener import open_listening_socket
 
 AGAIN_S: Final = 0.1  # a worker that ended is started again after so long,
 AGAIN_MOST_S: Final = 5.0  # and later and later while it ends at once
 STEADY_S: Final = 10.0
 SERVED_S: Final = 3.0  # a worker that cannot start at all ends sooner
-BROKEN_MOST: Final = 5  # a worker that the store ended so often, each time soon after its start, is given up
+DAMAGED_MOST: Final = 5  # a worker that a damaged file ended so often, each time soon after its start, is given up
 STORE_SIGNALS: Final = frozenset({-signal.SIGBUS, -signal.SIGSEGV, -signal.SIGABRT})  # of a mapped file that is damaged
 STOP_S: Final = 15.0  # workers bound their own stop at 10 s
 
@@ -82,9 +82,10 @@ class Supervisor:
     async def _keep(self, plan: Plan, listening: socket.socket, lifeline: int, workers: trio.Nursery) -> None:
         """Starts a worker until it ends in a way that another start cannot mend, or everything stops.
 
-        One that has served once is always started again: what stops it now may pass.
+        One that has served once is started again: what stops it now may pass, as a full disk does. Only a damaged file
+        does not.
         """
-        wait_s, broken, has_served = AGAIN_S, 0, False
+        wait_s, damaged, has_served = AGAIN_S, 0, False
         while not self._stopping.is_set():
             began_s = trio.current_time()
             code = await self._run_one(plan, listening, lifeline)
@@ -93,14 +94,14 @@ class Supervisor:
             log.error("worker_ended", role=plan.role, number=plan.number, code=code)
             is_steady = trio.current_time() - began_s > STEADY_S
             has_served = has_served or trio.current_time() - began_s > SERVED_S
-            broken = broken + 1 if not is_steady and (code == BROKEN or code in STORE_SIGNALS) else 0
-            if broken >= BROKEN_MOST:
+            damaged = damaged + 1 if not is_steady and (code == STORE or code in STORE_SIGNALS) else 0
+            if damaged >= DAMAGED_MOST:
                 log.error(
                     "given_up", role=plan.role, hint="gateway check-store tells what is damaged; restore a backup"
                 )
             is_final = code in FINAL and not has_served
-            if is_final or broken >= BROKEN_MOST:
-                self._exit_code = code if is_final else BROKEN
+            if is_final or damaged >= DAMAGED_MOST:
+                self._exit_code = code if is_final else STORE
                 self._stop()
                 return
             wait_s = AGAIN_S if is_steady else min(AGAIN_MOST_S, wait_s * 2)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 import lmdb
 from msgspec import Struct
 
-from store.errors import FormatError, StoreBroken, StoreError
+from store.errors import FormatError, StoreBroken, StoreDamaged, StoreError
 from store.whole import is_whole
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Store:
     def read(self) -> Iterator[lmdb.Transaction]:
         """A read transaction. Never keep it open across an `await`: it would keep every page written since.
 
-        Raises StoreBroken where the file cannot be read on: nothing that was built on it is sure.
+        Raises StoreDamaged or StoreBroken where the file cannot be read on: nothing that was built on it is sure.
         """
         with _broken_by("reading", self.path), self.env.begin() as txn:
             yield txn
@@ -194,6 +194,8 @@ def _broken_by(what: str, path: Path) -> Iterator[None]:
         yield
     except lmdb.ReadersFullError:
         raise  # says nothing about the file
+    except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+        raise StoreDamaged(f"{what} {path}: {error}; the file is damaged, restore a backup") from error
     except lmdb.Error as error:
         raise StoreBroken(f"{what} {path}: {error}") from error
 
