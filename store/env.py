@@ -6,6 +6,7 @@ is the disk budget: address space, not disk. `lib_version=0` keeps the 0.9 file 
 
 import os
 import shutil
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -194,7 +195,7 @@ def _broken_by(what: str, path: Path) -> Iterator[None]:
         yield
     except lmdb.ReadersFullError:
         raise  # says nothing about the file
-    except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+    except (lmdb.CorruptedError, lmdb.PageNotFoundError, struct.error) as error:  # the last: a key of no length of ours
         raise StoreDamaged(f"{what} {path}: {error}; the file is damaged, restore a backup") from error
     except lmdb.Error as error:
         raise StoreBroken(f"{what} {path}: {error}") from error

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 import lmdb
 
 from store.env import Store, fetch
-from store.errors import Unreadable
+from store.errors import StoreDamaged, Unreadable
 from store.records import Codec
 
 PAGE: Final = 2_000  # rows in one read transaction: some 20 ms with what is looked up for them
@@ -53,6 +53,8 @@ def pages(store: Store, database: str, prefix: bytes = b"", size: int = PAGE) ->
             rows = page(txn, store, database, prefix, after, size)
             if not rows:
                 return
+            if not after < rows[0][0] <= rows[-1][0]:  # a damaged tree: going on from there would never end
+                raise StoreDamaged(f"reading {store.path}: the rows of {database} are not in order; restore a backup")
             yield txn, rows
         after = rows[-1][0]
 
