@@ -44,6 +44,7 @@ async def run(full: bool) -> dict[str, object]:
                 outcome = await _start(directory / str(number), held, damage(sound, number, started), expected)
                 outcomes[outcome.name] += 1
                 missed += [f"file {number}: {fault}" for fault in outcome.missed]
+    missed += [f"reading {read['hung']} files does not end"] if read["hung"] else []
     missed += [] if len(expected) >= EVENTS else [f"only {len(expected)} events came from the sound file"]
     return {"files_read": looked, "read": dict(read), "started": started, "starts": dict(outcomes), "missed": missed}
 

@@ -21,7 +21,7 @@ from store.errors import StoreError
 from tests.torture_parts.compare import Held, read_open
 from tests.torture_parts.harness import ROOT
 
-IMAGE_S = 30.0
+IMAGE_S = 20.0
 BUDGET_BYTES = 256 << 20
 
 
