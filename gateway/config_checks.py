@@ -10,6 +10,7 @@ from gateway.config_reader import Reader
 from gateway.config_values import Bind
 from gateway.settings import ID_FORM, ID_PATTERN, ServerSettings, SiteSettings
 
+LEAST_BUDGET = 16 << 20  # below it, deleting at the limit finds too few free pages to copy to
 CONCURRENCY = 8  # connections of one client; more were measured to be slower (docs/architecture.md)
 ADDRESS_SETTINGS = ("base_url", "url", "token_url")
 # Their class needs what the route says (contracts/consent.md, section 3); of the others a route may only ask more.
@@ -35,8 +36,8 @@ def _server_problems(server: ServerSettings) -> Iterator[Problem]:
         yield "metrics_bind", f"core and edges take the ports {taken}, and bind is one of them; give another port"
     if server.max_connections_per_address > server.max_connections:
         yield "max_connections_per_address", f"is above max_connections; give at most {server.max_connections}"
-    if server.disk_budget < 1 << 20:
-        yield "disk_budget", f'{int(server.disk_budget)} bytes hold nothing; give a size such as "64GiB"'
+    if server.disk_budget < LEAST_BUDGET:
+        yield "disk_budget", f'{int(server.disk_budget)} bytes hold too little; give at least "16MiB", as "64GiB"'
 
 
 def _port(bind: Bind) -> int:

@@ -30,6 +30,10 @@ ROOM_SHARE: Final = 0.85  # past this share of the budget or of the disk, nothin
 TURNS_SHARE: Final = 0.93  # past it no turn is run: the rest is for settling deliveries and for clean-up
 MAX_READERS: Final = 510
 
+# What reading meets in a damaged file only: a transaction that went bad did so at a page that is none, and a key that
+# does not unpack has the length of none of ours.
+DAMAGE: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.BadTxnError, struct.error)
+
 NAMES: Final = (
     "meta",
     "log",
@@ -142,11 +146,11 @@ class Store:
         """The number of shards is set once: another one would send a visitor's events to another shard."""
         found = self.shards()
         if found is None:
-            with _broken_by("writing", self.path), self.env.begin(write=True) as txn:
+            with _broken_by("setting up", self.path), self.env.begin(write=True) as txn:
                 txn.put(b"shards", str(shards).encode(), db=self.dbs["meta"])
                 txn.put(ID_KEY, os.urandom(ID_KEY_BYTES), db=self.dbs["meta"], overwrite=False)
         elif not self.id_key():  # a store from before there was one
-            with _broken_by("writing", self.path), self.env.begin(write=True) as txn:
+            with _broken_by("setting up", self.path), self.env.begin(write=True) as txn:
                 txn.put(ID_KEY, os.urandom(ID_KEY_BYTES), db=self.dbs["meta"], overwrite=False)
         if found is not None and found != shards:
             told = f"the configuration says {shards}; keep {found}"
@@ -195,7 +199,7 @@ def _broken_by(what: str, path: Path) -> Iterator[None]:
         yield
     except lmdb.ReadersFullError:
         raise  # says nothing about the file
-    except (lmdb.CorruptedError, lmdb.PageNotFoundError, struct.error) as error:  # the last: a key of no length of ours
+    except DAMAGE as error:
         raise StoreDamaged(f"{what} {path}: {error}; the file is damaged, restore a backup") from error
     except lmdb.Error as error:
         raise StoreBroken(f"{what} {path}: {error}") from error

@@ -19,6 +19,8 @@ from store.records import DEAD, DELIVERY, EVENT, LOG, SET_ASIDE, SIGHTING, STATE
 from store.writer import Apply, WriteTxn
 
 EVENTS_A_COMMIT: Final = 250  # a commit of 250 events takes about 10 ms: others wait for the writer meanwhile
+LEAST_A_COMMIT: Final = 4
+BYTES_AN_EVENT: Final = 8 * 4096  # of pages that deleting one may copy: pages that changed are written anew
 EXAMINED_A_STEP: Final = 1_000
 DAY_MS: Final = 24 * keys.HOUR_MS
 IP_KIND, SITE_KIND = 2, 4  # numbers of the actors that have rules of their own here
@@ -40,6 +42,13 @@ class Plan(Struct, frozen=True):
 
     doomed: list[Doomed]
     after: bytes
+
+
+def rows_a_commit(store: Store) -> int:
+    """How many events, or rows that stand alone, may go at once: fewer where little room is left to copy pages to."""
+    usage = store.usage()
+    free_bytes = usage.capacity_bytes - usage.used_bytes
+    return max(LEAST_A_COMMIT, min(EVENTS_A_COMMIT, free_bytes // BYTES_AN_EVENT))
 
 
 def apply(plan: Plan) -> Apply:
@@ -65,12 +74,13 @@ def _has_changed(doomed: Doomed, write: WriteTxn) -> bool:
 def events(store: Store, site: bytes, cutoff_ms: int, after: bytes) -> Plan:
     """Messages of a site (its digest) that arrived before the cutoff, with all that hangs on them."""
     found: list[Doomed] = []
+    most = rows_a_commit(store)
     with store.read() as txn, txn.cursor(db=store.dbs["site_event"]) as cursor:
         last = b""
         for examined, (key, event_key) in enumerate(_from(cursor, site, after)):
             if keys.read_site_event(key)[0] >= cutoff_ms:
                 return Plan(found, b"")
-            if len(found) >= EVENTS_A_COMMIT or examined >= EXAMINED_A_STEP:
+            if len(found) >= most or examined >= EXAMINED_A_STEP:
                 return Plan(found, last)
             last = key
             doomed = _message(txn, store, key, event_key, cutoff_ms)
@@ -196,11 +206,12 @@ def hours(store: Store, cutoffs: Mapping[bytes, int], after: bytes) -> Plan:
 def dead_letters(store: Store, cutoff_ms: int, after: bytes) -> Plan:
     """Dead letters from before the cutoff, each with its message, which no index leads to."""
     found: list[Doomed] = []
+    most = rows_a_commit(store)
     with store.read() as txn, txn.cursor(db=store.dbs["dead"]) as cursor:
         for key, raw in _from(cursor, b"", after):
             if keys.read_u64(key[:8]) >= cutoff_ms:
                 break
-            if len(found) >= EVENTS_A_COMMIT:
+            if len(found) >= most:
                 return Plan(found, after)
             after = key
             rows: list[Row] = [("dead", key), *_lost_message(txn, store, raw)]
@@ -213,9 +224,10 @@ def set_aside(store: Store, cutoff_ms: int, after: bytes) -> Plan:
     too: nobody can read it, and it may be personal data."""
     found: list[Doomed] = []
     last = b""
+    most = rows_a_commit(store)
     with store.read() as txn, txn.cursor(db=store.dbs["quarantine"]) as cursor:
         for examined, (key, raw) in enumerate(_from(cursor, b"", after)):
-            if len(found) >= EVENTS_A_COMMIT or examined >= EXAMINED_A_STEP:
+            if len(found) >= most or examined >= EXAMINED_A_STEP:
                 return Plan(found, last)
             last = key
             if _set_aside_at_ms(raw) < cutoff_ms:
@@ -253,9 +265,10 @@ def _sweep(store: Store, database: str, after: bytes, is_old: Callable[[bytes, b
     """One step of a round through a database: the rows to delete among the next thousand."""
     found: list[Doomed] = []
     last = b""
+    most = rows_a_commit(store)
     with store.read() as txn, txn.cursor(db=store.dbs[database]) as cursor:
         for examined, (key, raw) in enumerate(_from(cursor, b"", after)):
-            if examined >= EXAMINED_A_STEP:
+            if len(found) >= most or examined >= EXAMINED_A_STEP:
                 return Plan(found, last)
             last = key
             try:

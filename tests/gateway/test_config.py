@@ -92,7 +92,7 @@ FAULTS: list[tuple[str, str]] = [
     ('[server]\ntrusted_proxies = ["::1", "proxy"]', "server.trusted_proxies[1]: 'proxy' is no address or network"),
     ("[server]\nmax_connections = 9", "server.max_connections_per_address: is above max_connections; give at most 9"),
     ('[server]\ndisk_budget = "5 parrots"', "server.disk_budget: '5 parrots' is no size"),
-    ("[server]\ndisk_budget = 5", "server.disk_budget: 5 bytes hold nothing"),
+    ("[server]\ndisk_budget = 5", "server.disk_budget: 5 bytes hold too little"),
     ("sites = 5", "sites: is a whole number; give a list of tables, each under [[sites]]"),
     ("sites = [5]", "sites[0]: is a whole number; give a table"),
     ("[[sites]]", "sites[0].id: is missing; give 1 to 63 characters"),

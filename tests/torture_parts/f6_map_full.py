@@ -1,7 +1,8 @@
 """The disk budget is used up while a destination is down (RELIABILITY F6).
 
-Bars: events are shed at 85 % of the budget and no process ends; when the destination is back, all that waits is
-delivered at the limit; what is past its time can be purged at the limit, and then there is room again.
+Bars: events are shed at 85 % of the budget, turns of those acknowledged stop at 93 %, and no process ends; when the
+destination is back, all that waits is delivered at the limit; what is past its time can be purged at the limit, and
+then there is room again.
 """
 
 import time
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from bench.simulator import Fault
 from store import retention
-from store.env import ROOM_SHARE, Store
+from store.env import ROOM_SHARE, TURNS_SHARE, Store
 from store.writer import InlineWriter
 from tests.torture_parts import compare
 from tests.torture_parts.harness import Gateway, Platforms, Setup, folder, free_port, platforms, running
@@ -22,7 +23,7 @@ from tests.torture_parts.load import Load, loading
 DAY_MS = 24 * 3_600_000
 RETENTION_MS = 30 * DAY_MS
 LATER_MS = 40 * DAY_MS
-OVER = 0.05  # of the budget: what was under way when the bound was reached
+OVER = 0.05  # of the budget: what was under way when a bound was reached
 RETRIED = 16  # deliveries that met the fault before the breaker opened; they wait 150 s for their next attempt
 
 
@@ -45,10 +46,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 async def run(full: bool) -> dict[str, object]:
-    """In full, with budgets from 8 MiB on and small events too, which leave more pages to change when they go."""
+    """In full, with the least budget and small events too, which leave more pages to change when they go."""
     figures: dict[str, object] = {}
     missed: list[str] = []
-    for mib, padding_bytes in ((8, 1_000), (24, 4_000), (64, 1_000), (64, 8_000)) if full else ((16, 8_000),):
+    for mib, padding_bytes in ((16, 1_000), (24, 4_000), (64, 1_000), (64, 8_000)) if full else ((16, 8_000),):
         outcome = await _fill_and_drain(mib << 20, padding_bytes)
         name = f"{mib} MiB, events of {padding_bytes} bytes"
         figures[name] = msgspec.to_builtins(outcome)
@@ -75,7 +76,7 @@ async def _fill_and_drain(budget: int, padding_bytes: int) -> Outcome:
             purged = purge_later(setup.store, budget)
     missed += compared.missed()
     missed += [f"exit code {code}"] if code else []
-    missed += [f"shed at {share:.0%} of the budget"] if abs(share - ROOM_SHARE) > OVER else []
+    missed += [f"shed at {share:.0%} of the budget"] if not ROOM_SHARE - OVER < share < TURNS_SHARE + OVER else []
     missed += [f"{compared.waiting} deliveries still wait"] if compared.waiting > RETRIED else []
     missed += [] if purged.has_room and not purged.fault else [f"the purge at the limit: {purged}"]
     return Outcome(
