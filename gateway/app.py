@@ -18,7 +18,16 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from actors.observer import Observer
 from gateway.answers import JSON, NO_BODY, body_too_slow, error_answer, failed, too_large
 from gateway.call import BODY_BYTES, Answer, Call, Handler
-from gateway.door import COOKIE_BYTES, HEAD_BYTES, HEAD_FIELDS, DoorBounds, DoorLog, log_nothing
+from gateway.door import (
+    COOKIE_BYTES,
+    HEAD_BYTES,
+    HEAD_FIELDS,
+    DoorBounds,
+    DoorLog,
+    Share,
+    log_nothing,
+    share_nothing,
+)
 from gateway.failures import FailureReport
 from gateway.request_head import is_host, merge_field
 
@@ -47,6 +56,7 @@ def create_app(
     blueprints: Sequence[Blueprint] = (),
     observer: Observer | None = None,
     log: DoorLog = log_nothing,
+    share: Share = share_nothing,
 ) -> "WebApplication":
     """An ASGI application. `ready` is asked for each `/readyz` and must not wait: Ready, or the reason why not."""
     quart = QuartTrio("gateway", static_folder=None)
@@ -54,9 +64,9 @@ def create_app(
     quart.url_map.merge_slashes = False  # a redirect would be built on the caller's Host
     report = FailureReport(observer=observer or Observer(), log=log)
     bounds = bounds or DoorBounds()
-    _add_hot_paths(quart, handler, bounds)
+    _add_hot_paths(quart, handler, bounds, share)
     _add_health(quart, ready)
-    _add_errors(quart, handler, report)
+    _add_errors(quart, handler, report, share)
     for blueprint in blueprints:
         quart.register_blueprint(blueprint)
     return WebApplication(quart=quart)
@@ -110,12 +120,13 @@ def _is_text(raw_path: bytes) -> bool:
         return False
 
 
-def _add_hot_paths(quart: QuartTrio, handler: Handler, bounds: DoorBounds) -> None:
+def _add_hot_paths(quart: QuartTrio, handler: Handler, bounds: DoorBounds, share: Share) -> None:
     async def hot_path() -> Response:
         most = BODY_BYTES[request.path]
         body = await _whole_body(most, bounds.body_s)
-        answer = body if isinstance(body, Answer) else await handler.handle(_call(body))
-        return _response(answer)
+        if isinstance(body, Answer):
+            return _response(share(_call(b""), body))
+        return _response(await handler.handle(_call(body)))
 
     for path in BODY_BYTES:
         # The handler answers every method, OPTIONS and the 405 too.
@@ -166,21 +177,21 @@ def _add_health(quart: QuartTrio, ready: Callable[[], Ready | str]) -> None:
     quart.add_url_rule("/readyz", "readyz", readyz)
 
 
-def _add_errors(quart: QuartTrio, handler: Handler, report: FailureReport) -> None:
+def _add_errors(quart: QuartTrio, handler: Handler, report: FailureReport, share: Share) -> None:
     async def refused(error: HTTPException) -> Response:
         status = error.code or 500
         if status == 405 and request.path in BODY_BYTES:
             return _response(await handler.handle(_call(b"")))  # a method of some extension: both doors answer alike
         if status >= 500:
-            return _response(failed())
+            return _response(share(_call(b""), failed()))
         allowed = error.valid_methods if isinstance(error, MethodNotAllowed) else None
         headers = [("allow", ", ".join(sorted(allowed)))] if allowed else []
         code, message = CODES.get(status, "refused"), MESSAGES.get(status, "this request is refused")
-        return _response(error_answer(status, code, message, *headers))
+        return _response(share(_call(b""), error_answer(status, code, message, *headers)))
 
     async def unforeseen(error: Exception) -> Response:
         report.contained("app", error)
-        return _response(failed())
+        return _response(share(_call(b""), failed()))
 
     quart.register_error_handler(HTTPException, refused)
     quart.register_error_handler(Exception, unforeseen)

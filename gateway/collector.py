@@ -35,6 +35,7 @@ class Collector:
         if call.method == "OPTIONS":
             return cors.preflight(self._edge.snapshot, call)
         if call.method != "POST":
-            return error_answer(405, "method_not_allowed", f"{call.path} takes POST", ("allow", ALLOW))
-        answer = await source(self._edge, call)
+            answer = error_answer(405, "method_not_allowed", f"{call.path} takes POST", ("allow", ALLOW))
+        else:
+            answer = await source(self._edge, call)
         return cors.with_headers(self._edge.snapshot, call, answer)

@@ -6,7 +6,7 @@ import msgspec
 
 from actors.snapshot import Site, Snapshot
 from gateway.answers import error_answer
-from gateway.call import Answer, Call
+from gateway.call import BODY_BYTES, Answer, Call
 
 MAX_AGE_S = "7200"  # the longest that browsers keep a preflight
 ALLOW_HEADERS = "authorization, content-type, content-encoding, x-write-key"
@@ -51,7 +51,7 @@ def preflight(snapshot: Snapshot, call: Call) -> Answer:
 
 def with_headers(snapshot: Snapshot, call: Call, answer: Answer) -> Answer:
     """The answer as the page's script may read it; as it is for callers that are no browser."""
-    if "origin" not in call.headers:
+    if "origin" not in call.headers or call.path not in BODY_BYTES:
         return answer
     headers = _headers(snapshot, call) or (("vary", "Origin"),)
     return msgspec.structs.replace(answer, headers=(*answer.headers, *headers))

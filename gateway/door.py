@@ -4,6 +4,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from gateway.call import Answer, Call
+
 KIB = 1024
 HEAD_BYTES = 16 * KIB
 HEAD_FIELDS = 100
@@ -27,6 +29,17 @@ class DoorBounds(Struct, frozen=True, kw_only=True):
     drain_s: float = 8.0  # at shutdown: for requests under way
     drain_send_s: float = 2.0  # at shutdown: for a client that does not read
     user_timeout_ms: int = 8000  # TCP_USER_TIMEOUT: sent and not acknowledged
+
+
+class Share(Protocol):
+    """An answer that a door makes by itself, with the headers by which the script of the site's page may read it."""
+
+    def __call__(self, call: Call, answer: Answer) -> Answer: ...
+
+
+def share_nothing(call: Call, answer: Answer) -> Answer:
+    """For a door that knows no sites."""
+    return answer
 
 
 class DoorLog(Protocol):

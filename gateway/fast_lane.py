@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from gateway.answers import CONTINUE, DateLine, body_too_slow, encode_answer, error_answer, failed, too_large
 from gateway.call import BODY_BYTES, Answer, Call, Handler
-from gateway.door import DoorBounds
+from gateway.door import DoorBounds, Share, share_nothing
 from gateway.failures import FailureReport
+from gateway.glimpse import glimpse
 from gateway.request_head import END, Head, parse_head, refuse_start
 from gateway.wire import Wire
 
@@ -26,12 +27,20 @@ class OtherDoor(Protocol):
         ...
 
 
+class Refusal(Struct, frozen=True):
+    """A head that is refused, as far as it was read."""
+
+    answer: Answer
+    raw: bytes
+
+
 class FastLane(Struct, frozen=True, kw_only=True):
     handler: Handler
     other_door: OtherDoor
     bounds: DoorBounds
     report: FailureReport
     date: DateLine
+    share: Share = share_nothing
     is_on: bool = True  # off: every request is handed over
 
     async def serve(self, wire: Wire) -> None:
@@ -52,18 +61,18 @@ class FastLane(Struct, frozen=True, kw_only=True):
         match head:
             case None:
                 return False
-            case Answer():
-                return await self._refuse(wire, head)
+            case Refusal():
+                return await self._refuse(wire, head.answer, glimpse(head.raw, wire.peer))
             case _ if head.is_hot and self.is_on:
                 return await self._serve_hot(wire, head)
         return await self.other_door.serve_request(wire, head)
 
     async def _serve_hot(self, wire: Wire, head: Head) -> bool:
         if head.content_length > BODY_BYTES[head.path]:
-            return await self._refuse(wire, too_large(BODY_BYTES[head.path]))
+            return await self._refuse(wire, too_large(BODY_BYTES[head.path]), head.call(wire.peer))
         body = await self._read_body(wire, head)
         if body is None:
-            return await self._refuse(wire, body_too_slow(self.bounds.body_s))
+            return await self._refuse(wire, body_too_slow(self.bounds.body_s), head.call(wire.peer))
         # No checkpoint from the last byte to here, nor in the handler until the writer has the events: a caller who is
         # gone by now has been heard.
         answer = await self._handle(wire, head, body)
@@ -80,16 +89,14 @@ class FastLane(Struct, frozen=True, kw_only=True):
             return encode_answer(failed(), self.date.line(), is_last=is_last)
 
     async def _handle(self, wire: Wire, head: Head, body: bytes) -> Answer:
-        call = Call(
-            method=head.method, path=head.path, query=head.query, headers=head.headers, body=body, peer=wire.peer
-        )
+        call = head.call(wire.peer, body)
         try:
             return await self.handler.handle(call)
         except Exception as error:  # noqa: BLE001 - the boundary of a connection: reported once, answered 500
             self.report.contained("fast", error)
-            return failed()
+            return self.share(call, failed())
 
-    async def _read_head(self, wire: Wire, is_eager: bool) -> Head | Answer | None:
+    async def _read_head(self, wire: Wire, is_eager: bool) -> Head | Refusal | None:
         """None: the connection ended, or stayed idle, between two requests."""
         deadline = trio.current_time() + self.bounds.keep_alive_s
         data = wire.buffer.lstrip(b"\r\n")  # empty lines before a request are ignored (RFC 9112 section 2.2)
@@ -107,24 +114,26 @@ class FastLane(Struct, frozen=True, kw_only=True):
             return await self._read_long_head(wire, data)
         return self._take_head(wire, data, end)
 
-    async def _read_long_head(self, wire: Wire, data: bytes) -> Head | Answer:
+    async def _read_long_head(self, wire: Wire, data: bytes) -> Head | Refusal:
         deadline = trio.current_time() + self.bounds.head_s
         try:
             while (end := data.find(END)) < 0:
                 refusal = refuse_start(data)
                 if refusal is not None:
-                    return refusal
+                    return Refusal(refusal, data)
                 more = await wire.receive(deadline)
                 if not more:
                     raise trio.BrokenResourceError("the peer ended the stream within a head")
                 data += more
         except trio.ClosedResourceError:
-            return error_answer(408, "request_timeout", f"the head did not arrive within {self.bounds.head_s:g} s")
+            answer = error_answer(408, "request_timeout", f"the head did not arrive within {self.bounds.head_s:g} s")
+            return Refusal(answer, data)
         return self._take_head(wire, data, end)
 
-    def _take_head(self, wire: Wire, data: bytes, end: int) -> Head | Answer:
-        head, wire.buffer = data[: end + 4], data[end + 4 :]
-        return refuse_start(head) or parse_head(head)
+    def _take_head(self, wire: Wire, data: bytes, end: int) -> Head | Refusal:
+        raw, wire.buffer = data[: end + 4], data[end + 4 :]
+        head = refuse_start(raw) or parse_head(raw)
+        return Refusal(head, raw) if isinstance(head, Answer) else head
 
     async def _read_body(self, wire: Wire, head: Head) -> bytes | None:
         """The whole body, or None if it was too slow."""
@@ -148,8 +157,10 @@ class FastLane(Struct, frozen=True, kw_only=True):
         wire.buffer = bytes(body[length:])
         return bytes(body[:length])
 
-    async def _refuse(self, wire: Wire, answer: Answer) -> bool:
+    async def _refuse(self, wire: Wire, answer: Answer, call: Call | None) -> bool:
         wire.has_unread = True
+        if call is not None:
+            answer = self.share(call, answer)
         await wire.send(encode_answer(answer, self.date.line(), is_last=True))
         self.report.observer.answered("fast", answer.status)
         return False

@@ -16,7 +16,7 @@ from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, LifespanState
 
-from gateway.door import HEAD_BYTES, DoorBounds
+from gateway.door import HEAD_BYTES, DoorBounds, Share
 from gateway.failures import FailureReport
 from gateway.handover import Handover
 from gateway.request_head import Head
@@ -26,17 +26,20 @@ APP_START_S = 10.0
 
 
 class GuardedDoor:
-    def __init__(self, app: ASGIFramework, bounds: DoorBounds, report: FailureReport, state: LifespanState) -> None:
+    def __init__(
+        self, app: ASGIFramework, bounds: DoorBounds, report: FailureReport, share: Share, state: LifespanState
+    ) -> None:
         self._app = ASGIWrapper(app)
         self._bounds = bounds
         self._report = report
+        self._share = share
         self._state = state
         self._config = hypercorn_config()
         self._context = WorkerContext(None)
 
     async def serve_request(self, wire: Wire, head: Head) -> bool:
         """Whether the connection can go on. Contains every failure; only cancellation passes."""
-        handover = Handover(wire, head, self._bounds.app_read_s)
+        handover = Handover(wire, head, self._bounds.app_read_s, self._share)
         try:
             await handover.run(self._app, self._config, self._context, self._state)
         except* Exception as failures:  # noqa: BLE001 - the boundary of a connection: counted, logged once
@@ -48,7 +51,7 @@ class GuardedDoor:
 
 @asynccontextmanager
 async def open_guarded_door(
-    app: ASGIFramework, bounds: DoorBounds, report: FailureReport
+    app: ASGIFramework, bounds: DoorBounds, report: FailureReport, share: Share
 ) -> AsyncIterator[GuardedDoor]:
     """Starts the application and, at the end, stops it."""
     state: LifespanState = {}
@@ -59,7 +62,7 @@ async def open_guarded_door(
         try:
             await lifespan.wait_for_startup()
             try:
-                yield GuardedDoor(app, bounds, report, state)
+                yield GuardedDoor(app, bounds, report, share, state)
             finally:
                 with trio.CancelScope(shield=True):
                     await lifespan.wait_for_shutdown()

@@ -17,6 +17,8 @@ from hypercorn.typing import AppWrapper, ConnectionState, LifespanState
 from hypercorn.utils import parse_socket_addr
 
 from gateway.answers import error_answer
+from gateway.call import Answer
+from gateway.door import Share
 from gateway.request_head import Head
 from gateway.wire import Wire
 
@@ -29,10 +31,11 @@ CLOSE = (b"connection", b"close")
 class Handover:
     """One request on one wire. `run` once; then `can_go_on`, `status` and the wire's buffer say how it ended."""
 
-    def __init__(self, wire: Wire, head: Head, read_s: float) -> None:
+    def __init__(self, wire: Wire, head: Head, read_s: float, share: Share) -> None:
         self._wire = wire
         self._head = head
         self._read_s = read_s
+        self._share = share
         self._life = trio.CancelScope()
         self._reading = trio.CancelScope()
         self._sending = trio.Lock()
@@ -61,6 +64,9 @@ class Handover:
         if self._wire.is_closing or not self._protocol.is_request_complete:
             return Response(answer.stream_id, [*answer.headers, CLOSE], answer.status_code)
         return answer
+
+    def shared(self, answer: Answer) -> Answer:
+        return self._share(self._head.call(self._wire.peer), answer)
 
     def end_of_answer(self) -> None:
         connection = self._protocol.connection
@@ -146,7 +152,8 @@ class OneRequest(H11Protocol):
 
     async def _send_error_response(self, status_code: int) -> None:
         """Stock Hypercorn answers without a body."""
-        answer = error_answer(status_code, "bad_request", "the request is not well-formed HTTP/1.1")
+        refusal = error_answer(status_code, "bad_request", "the request is not well-formed HTTP/1.1")
+        answer = self.exchange.shared(refusal)
         fields = [(name.encode(), value.encode()) for name, value in answer.headers]
         fields += [(b"content-length", str(len(answer.body)).encode()), CLOSE, *self.config.response_headers("h11")]
         self.exchange.status = status_code

@@ -15,7 +15,7 @@ from actors.observer import Observer
 from gateway.answers import DateLine, encode_answer, no_room
 from gateway.call import Handler
 from gateway.client import LOOPBACK, Network, address_key, is_trusted
-from gateway.door import DoorBounds, DoorLog, log_nothing
+from gateway.door import DoorBounds, DoorLog, Share, log_nothing, share_nothing
 from gateway.failures import FailureReport
 from gateway.fast_lane import FastLane
 from gateway.guard import open_guarded_door
@@ -53,6 +53,7 @@ async def serve_doors(
     trusted: Sequence[Network] = (),
     observer: Observer | None = None,
     log: DoorLog = log_nothing,
+    share: Share = share_nothing,
     is_fast_lane_on: bool = True,
     task_status: trio.TaskStatus["Listener"] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -62,9 +63,15 @@ async def serve_doors(
     """
     bounds = bounds or DoorBounds()
     report = FailureReport(observer=observer or Observer(), log=log)
-    async with open_guarded_door(app, bounds, report) as door:
+    async with open_guarded_door(app, bounds, report, share) as door:
         lane = FastLane(
-            handler=handler, other_door=door, bounds=bounds, report=report, date=DateLine(), is_on=is_fast_lane_on
+            handler=handler,
+            other_door=door,
+            bounds=bounds,
+            report=report,
+            date=DateLine(),
+            share=share,
+            is_on=is_fast_lane_on,
         )
         listener = Listener(sockets, lane, bounds, (*LOOPBACK, *trusted), report)
         await listener.serve(task_status=task_status)

@@ -12,7 +12,7 @@ import httptools
 from msgspec import Struct
 
 from gateway.answers import error_answer
-from gateway.call import BODY_BYTES, Answer
+from gateway.call import BODY_BYTES, Answer, Call
 from gateway.door import COOKIE_BYTES, HEAD_BYTES, HEAD_FIELDS, TARGET_BYTES
 
 END = b"\r\n\r\n"
@@ -34,6 +34,9 @@ class Head(Struct, frozen=True, kw_only=True):
     is_hot: bool  # the fast lane may take it
     keep_alive: bool
     raw: bytes
+
+    def call(self, peer: str, body: bytes = b"") -> Call:
+        return Call(method=self.method, path=self.path, query=self.query, headers=self.headers, body=body, peer=peer)
 
 
 def parse_head(raw: bytes) -> Head | Answer:

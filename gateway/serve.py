@@ -34,8 +34,10 @@ from actors.sender import Sender
 from actors.snapshot import Snapshot
 from actors.supervision import keep_running
 from actors.transport import Transport, client_tls
+from gateway import cors
 from gateway.accepted_config import read_accepted
 from gateway.app import Ready, create_app
+from gateway.call import Answer, Call
 from gateway.clock import wall_ms, watch_lag
 from gateway.collector import Collector
 from gateway.config import Config, load_config, snapshot_of
@@ -197,7 +199,14 @@ class Worker:
             connections_per_address=server.max_connections_per_address,
             keep_alive_s=server.keep_alive_s,
         )
-        app = create_app(handler=collector, ready=self._ready, bounds=bounds, observer=self._observer, log=log.warning)
+        app = create_app(
+            handler=collector,
+            ready=self._ready,
+            bounds=bounds,
+            observer=self._observer,
+            log=log.warning,
+            share=self._share,
+        )
         try:
             await serve_doors(
                 self._process.sockets,
@@ -207,6 +216,7 @@ class Worker:
                 trusted=server.trusted_networks(),
                 observer=self._observer,
                 log=log.warning,
+                share=self._share,
                 task_status=task_status,
             )
         finally:
@@ -231,6 +241,10 @@ class Worker:
         if self._core is not None:
             return self._core.refuses()
         return self._silence.refuses() if self._silence is not None else None
+
+    def _share(self, call: Call, answer: Answer) -> Answer:
+        assert self._edge is not None
+        return cors.with_headers(self._edge.snapshot, call, answer)
 
     def _ready(self) -> Ready | str:
         assert self._edge is not None

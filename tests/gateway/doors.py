@@ -13,7 +13,7 @@ from hypercorn.typing import ASGIFramework
 from actors.observer import Observer
 from gateway.app import Ready, create_app
 from gateway.call import Answer, Call
-from gateway.door import DoorBounds
+from gateway.door import DoorBounds, Share, share_nothing
 from gateway.listener import Listener, open_listening_socket, serve_doors
 
 LONG = DoorBounds(linger_s=0.3)
@@ -158,13 +158,21 @@ async def open_doors(
     is_fast_lane_on: bool = True,
     app: ASGIFramework | None = None,
     ready: Callable[[], Ready | str] = Ready,
+    share: Share = share_nothing,
     sock: socket.socket | None = None,
 ) -> AsyncIterator[Doors]:
     handler, heard = handler or Echo(), Heard()
-    web = app or create_app(handler=handler, ready=ready, bounds=bounds, observer=heard, log=heard.log)
+    web = app or create_app(handler=handler, ready=ready, bounds=bounds, observer=heard, log=heard.log, share=share)
     sock = sock or open_listening_socket("127.0.0.1", 0)
     async with trio.open_nursery() as nursery:
-        serve = partial(serve_doors, bounds=bounds, observer=heard, log=heard.log, is_fast_lane_on=is_fast_lane_on)
+        serve = partial(
+            serve_doors,
+            bounds=bounds,
+            observer=heard,
+            log=heard.log,
+            share=share,
+            is_fast_lane_on=is_fast_lane_on,
+        )
         listener: Listener = await nursery.start(serve, [sock], handler, web)
         yield Doors(port=listener.ports[0], listener=listener, handler=handler, heard=heard, nursery=nursery)
         handler.gate.set()

@@ -200,6 +200,18 @@ def test_another_page_is_refused_and_may_not_read_why(door: Door, origin: str | 
     assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "PROPFIND"])
+def test_the_sites_own_page_may_read_that_its_method_is_wrong(door: Door, method: str) -> None:
+    answer = door.request(method, f"/i?k={PUBLIC_KEY}", an_event(), PAGE)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, OPTIONS")
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+
+
+def test_the_sites_own_page_may_read_that_its_body_is_too_large(door: Door) -> None:
+    answer = door.page(b"a" * 70_000)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (413, ORIGIN)
+
+
 def test_an_unknown_public_key_is_refused(door: Door) -> None:
     assert door.page(an_event(), "/i?k=pk_nobody").status_code == 401
 
