@@ -34,6 +34,7 @@ from actors.observer import Observer
 from actors.pacing import Breaker, Throttle, Window
 from actors.redaction import Redactor, ids_of, secrets_of
 from actors.sender import Sender
+from actors.standing import Record
 from actors.taking import RESCAN_S, OpenPlaintext, Taker, adapter_failed
 from actors.tokens import AccessToken
 from actors.work import (
@@ -47,7 +48,7 @@ from actors.work import (
 from store import keys
 from store.env import Store
 from store.outbox import oldest_due_ms
-from store.records import AttemptRow
+from store.records import AttemptRow, StandingCause, StandingState
 from store.retention import LONGEST_MS
 from store.writer import Writer, commit
 
@@ -106,6 +107,7 @@ class Dispatcher:
         self._is_stopping = False
         self._idle = trio.Event()
         self.has_run = False
+        self._record = Record(self.key, hub.writer, hub.now_ms)
         self._log = structlog.get_logger().bind(site=site, destination=destination.id)
 
     def wake(self) -> None:
@@ -139,6 +141,7 @@ class Dispatcher:
         self._hub.observer.paused(self.site, self.destination.id, False)
         async with trio.open_nursery() as nursery:
             while True:
+                self._record.keep(*self._standing())
                 self._work = trio.Event()
                 is_busy = await self._fetch()
                 while self._may_send() and (lot := self._lots.take(trio.current_time(), self._most())) is not None:
@@ -154,6 +157,11 @@ class Dispatcher:
                 if self._close_wait_s() == 0:
                     self._is_connected = False
                     await self._sender.close_idle()
+
+    def _standing(self) -> tuple[StandingState, StandingCause, str]:
+        if self.pause_reason is not None:
+            return "paused", "credentials", self.pause_reason
+        return ("sending", "", "") if self.breaker.state == "closed" else ("probing", "breaker", "")
 
     # --- taking ---
 

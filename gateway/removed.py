@@ -1,10 +1,11 @@
 """Ends what waits for a destination that was taken out of the configuration: dropped as `destination_removed`.
 
-Nobody would ever send it, and retention would keep its events for ever. Looks at the start, after each publishing and
-now and then, since turns may have been planned with the configuration before. An outbox is claimed in `retiring`
-meanwhile: a destination that comes back begins when the claim is given up.
+Nobody would ever send it, and retention would keep its events for ever. Its row of `standing` goes too. Looks at the
+start, after each publishing and now and then, since turns may have been planned with the configuration before. An
+outbox is claimed in `retiring` meanwhile: a destination that comes back begins when the claim is given up.
 """
 
+import contextlib
 from collections.abc import Container
 from typing import Final
 
@@ -14,8 +15,9 @@ import trio
 from actors.dispatcher import Hub
 from actors.runtime import Core
 from actors.work import dropped, settlement, work_of
-from store import keys
+from store import keys, standing
 from store.books import names_of
+from store.errors import StoreFull
 from store.outbox import Due, due
 from store.writer import commit
 
@@ -48,8 +50,16 @@ class Removed:
             for key in [key for key, depth in self._core.depths.items() if depth > 0]:
                 if key not in self._configured and key not in self._retiring:
                     await self._empty(key)
+            await self._forget()
             with trio.move_on_after(LOOK_S):
                 await self._published.wait()
+
+    async def _forget(self) -> None:
+        """Nobody is to read on what a destination is doing that is there no more."""
+        gone = [key for key in standing.strangers(self._hub.store, self._configured) if key not in self._retiring]
+        if gone:
+            with contextlib.suppress(StoreFull):  # then at the next look
+                await self._hub.writer.submit(standing.forget(gone)).wait()
 
     async def _empty(self, key: bytes) -> None:
         ended = self._retiring[key] = trio.Event()

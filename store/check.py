@@ -5,6 +5,7 @@ run it, on a store at rest or on a live one.
     check_books.py      the books: balanced, and equal to a recount hour by hour
     check_outbox.py     each delivery in exactly one place; depths
     check_actors.py     alarms and the states they wake
+    here                configuration versions, and what destinations are doing, can be read
 
 It reads in pages, each in a short transaction, in bounded memory. On a live store rows change between two pages, so
 what looks wrong is looked at again by itself, in one transaction or with proof that it stood still; what never stood
@@ -13,14 +14,14 @@ still is counted as `moving`, not as a problem.
 
 from msgspec import Struct
 
-from store import versions
+from store import keys, standing, versions
 from store.check_actors import check_actors
 from store.check_books import check_books
 from store.check_log import check_events, check_indexes, check_log
 from store.check_outbox import check_outbox
 from store.env import NAMES, Store
 from store.findings import Findings, pages
-from store.records import VERSION
+from store.records import STANDING, VERSION
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -38,6 +39,7 @@ def check(store: Store, shards: int) -> Report:
     """Reads the whole store. Takes a minute for some million events; other work goes on meanwhile."""
     findings = Findings()
     check_config(store, findings)
+    check_standing(store, findings)
     check_log(store, shards, findings)
     check_indexes(store, findings)
     check_events(store, findings)
@@ -56,6 +58,15 @@ def check_config(store: Store, findings: Findings) -> None:
     for _, rows in pages(store, versions.NAME, versions.PREFIX):
         for key, raw in rows:
             findings.read(versions.NAME, VERSION, key, raw)
+
+
+def check_standing(store: Store, findings: Findings) -> None:
+    """Each row of what a destination is doing can be read, under a destination's key."""
+    for _, rows in pages(store, standing.NAME):
+        for key, raw in rows:
+            findings.read(standing.NAME, STANDING, key, raw)
+            if len(key) != keys.DIGEST_BYTES:
+                findings.add(f"standing {key.hex()}: its key is no destination's")
 
 
 def _rows(store: Store) -> dict[str, int]:

@@ -53,6 +53,7 @@ NAMES: Final = (
     "verdict",
     "config",
     "quarantine",
+    "standing",
 )
 
 
@@ -130,7 +131,10 @@ class Store:
         meta = self.env.open_db(b"meta", create=False)
         with self.env.begin() as txn:
             _check_format(self.path, fetch(txn, meta, b"format"))
-        return {name: self.env.open_db(name.encode(), create=False) for name in NAMES}
+        try:
+            return {name: self.env.open_db(name.encode(), create=False) for name in NAMES}
+        except lmdb.NotFoundError as error:  # databases are added when the gateway opens the store to write
+            raise StoreError(f"{self.path} is of an older gateway; start this one on it once") from error
 
     def _open_databases(self) -> dict[str, "_Database"]:
         """Changes nothing in a store whose format is not ours."""

@@ -12,6 +12,7 @@ from store.errors import Unreadable
 
 EVENT_KEY_BYTES = 29
 U64_BYTES = 8
+DIGEST_BYTES = 8  # of what the configuration names: a site, a destination
 NEW_LANE, RETRY_LANE = 0, 1
 
 _U16 = struct.Struct(">H")
@@ -32,7 +33,7 @@ def digest16(*parts: str) -> bytes:
 @lru_cache(maxsize=4096)
 def digest8(name: str) -> bytes:
     """8 bytes for a configured name (site, destination): memoised, since their number is bounded."""
-    return blake2b(name.encode(), digest_size=8).digest()
+    return blake2b(name.encode(), digest_size=DIGEST_BYTES).digest()
 
 
 def u64(number: int) -> bytes:

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 EventStatus = Literal["held", "processed", "merged", "duplicate"]
 DeliveryStatus = Literal["queued", "delivered", "failed", "dropped"]
+StandingState = Literal["sending", "probing", "paused"]
+StandingCause = Literal["", "credentials", "error_share", "operator", "breaker"]
 
 
 class LogRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -175,6 +177,15 @@ class SetAside(Struct, frozen=True, kw_only=True, omit_defaults=True):
     raw: bytes
 
 
+class Standing(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a destination is doing. `cause`: why it is not simply sending; `words`: redacted, for people."""
+
+    state: StandingState
+    since_ms: int
+    cause: StandingCause = ""
+    words: str = ""
+
+
 class Codec(Generic[T]):
     """Encodes and decodes one type of record."""
 
@@ -213,6 +224,7 @@ BOOKS: Codec[BooksRow] = Codec(BooksRow)
 DEAD: Codec[DeadLetter] = Codec(DeadLetter)
 VERSION: Codec[VersionRow] = Codec(VersionRow)
 SET_ASIDE: Codec[SetAside] = Codec(SetAside)
+STANDING: Codec[Standing] = Codec(Standing)
 
 
 def plain_msgpack(value: Any) -> bytes:

@@ -9,7 +9,7 @@ import trio.testing
 from actors.dispatcher import Hub
 from gateway.core_service import CoreService, CoreSettings
 from gateway.removed import Removed
-from store import keys
+from store import keys, standing
 from store.env import fetch
 from store.retention import CLOCK_KEY
 from tests.support.making import DAY_MS, event, site, snapshot
@@ -127,3 +127,12 @@ async def test_a_wall_clock_set_ahead_drops_nothing(make_world: MakeWorld, autoj
     assert world.delivery("a", "one").status == "queued"
     with world.store.read() as txn:
         assert fetch(txn, world.store.dbs["meta"], CLOCK_KEY) is None
+
+
+async def test_the_standing_of_a_removed_destination_goes_with_it(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = await queued_for_both(make_world)
+    assert await world.run_for(1)
+    assert None not in (standing.read(world.store, GONE), standing.read(world.store, STAYS))
+    await run_removed(world, {STAYS}, {}, 10)
+    assert standing.read(world.store, GONE) is None
+    assert standing.read(world.store, STAYS) is not None
