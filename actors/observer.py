@@ -7,7 +7,7 @@ the codes below. Never a visitor, an address or a URL. Only `event` may be any n
 waits and none raises.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, get_args
 
 Reason = Literal[
@@ -120,6 +120,9 @@ class Observer:
         """A row that could not be read and was set aside."""
 
     # delivery
+
+    def destinations(self, configured: Collection[tuple[str, str]]) -> None:
+        """Site and id of each destination there is, told when a configuration is published."""
 
     def not_routed(self, site: str, destination: str, reason: Reason) -> None:
         """An event that does not go to a destination."""

@@ -127,6 +127,7 @@ class CoreService:
         self._sealers = sealers if sealers is not None else self._sealers
         self.core.snapshot = snapshot
         wanted = {(site.id, one.id): one for site, one in snapshot.destinations()}
+        self._observer.destinations(wanted.keys())
         for key, running in list(self._running.items()):
             dispatcher = running.dispatcher
             is_same = wanted.get((dispatcher.site, dispatcher.destination.id)) == dispatcher.destination

@@ -5,10 +5,14 @@ the event loop's thread alone and read by the thread that renders (a reader may 
 
 Each family has a bound on its series. Past it, what is new is counted in one cell whose labels are all `other`, so
 nothing is lost and no caller can grow the page.
+
+A family of destinations (`own` above 0, its first labels `site` and `destination`) has, beside its bound, that many
+series for each destination there is: only those nobody configured share `other`. What is taken out of the configuration
+leaves the page.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -47,11 +51,14 @@ C = TypeVar("C", Cell, Buckets)
 
 
 class _Family(Generic[C]):
-    """Cells by their labels. `bound`: how many there may be, the one for `other` included."""
+    """Cells by their labels. `bound`: how many there may be beside the `own` ones, the one for `other` included."""
 
-    def __init__(self, name: str, text: str, labels: tuple[str, ...], bound: int) -> None:
-        self.name, self.text, self.labels, self.bound = name, text, labels, bound
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], bound: int, own: int = 0) -> None:
+        self.name, self.text, self.labels, self.bound, self.own = name, text, labels, bound, own
         self._cells: dict[tuple[str, ...], C] = {}
+        # By site and destination: how many own series it may still open. None: nobody has told what there is.
+        self._left: dict[tuple[str, ...], int] | None = None
+        self._shared = 0  # cells that are nobody's own, without `other`
         self._other: C | None = None
 
     def new(self) -> C:
@@ -66,9 +73,29 @@ class _Family(Generic[C]):
         cell = self._cells.get(labels)
         if cell is not None:
             return cell
-        if len(self._cells) >= self.bound - (self._other is None and bool(labels)):
+        if not self._open(labels[:2]):
             return self._the_other()
         return self._cells.setdefault(labels, self.new())
+
+    def _open(self, owner: tuple[str, ...]) -> bool:
+        """Whether there is room for one more."""
+        if self._left is not None and owner in self._left:
+            left = self._left[owner]
+            self._left[owner] = max(0, left - 1)
+            return left > 0
+        has_room = self._shared < self.bound - bool(self.labels)  # the last place is that of `other`
+        self._shared += has_room
+        return has_room
+
+    def keep(self, owners: Collection[tuple[str, str]]) -> None:
+        """Only these destinations are there now: what others had goes, and each of these has series of its own."""
+        if not self.own:
+            return
+        for labels in [labels for labels in self._cells if labels[:2] not in owners]:
+            del self._cells[labels]
+        self._other, self._shared = None, 0
+        kept = [labels[:2] for labels in self._cells]
+        self._left = {owner: max(0, self.own - kept.count(owner)) for owner in owners}
 
     def _the_other(self) -> C:
         if self._other is None:
@@ -99,12 +126,14 @@ class Counter(_Family[Cell]):
 
 
 class Gauge(_Family[Cell]):
-    def __init__(self, name: str, text: str, labels: tuple[str, ...], bound: int) -> None:
-        super().__init__(name, text, labels, bound)
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], bound: int, own: int = 0) -> None:
+        super().__init__(name, text, labels, bound, own)
         self._folded: dict[tuple[str, ...], float] = {}
 
     def set(self, value: float, *labels: str) -> None:
         """Past the bound `other` shows the highest of what shares it: one that is paused is not hidden by others."""
+        if self._left is not None and labels[:2] not in self._left:
+            return  # taken out of the configuration: its dispatcher says a last word
         cell = self.at(*labels)
         if cell is not self._other:
             cell.value = value
@@ -112,6 +141,10 @@ class Gauge(_Family[Cell]):
         if labels in self._folded or len(self._folded) < FOLDED:
             self._folded[labels] = value
         cell.value = max(value, *self._folded.values())
+
+    def keep(self, owners: Collection[tuple[str, str]]) -> None:
+        super().keep(owners)
+        self._folded.clear()
 
     def new(self) -> Cell:
         return Cell()
@@ -124,8 +157,10 @@ class Gauge(_Family[Cell]):
 
 
 class Histogram(_Family[Buckets]):
-    def __init__(self, name: str, text: str, labels: tuple[str, ...], bound: int, bounds: tuple[float, ...]) -> None:
-        super().__init__(name, text, labels, bound)
+    def __init__(
+        self, name: str, text: str, labels: tuple[str, ...], bounds: tuple[float, ...], bound: int, own: int = 0
+    ) -> None:
+        super().__init__(name, text, labels, bound, own)
         self.bounds = bounds
 
     def new(self) -> Buckets:
@@ -148,14 +183,20 @@ class Families(Collector):
     def __init__(self) -> None:
         self.all: list[Counter | Gauge | Histogram] = []
 
-    def counter(self, name: str, text: str, *labels: str, bound: int) -> Counter:
-        return self._keep(Counter(name, text, labels, bound))
+    def counter(self, name: str, text: str, *labels: str, bound: int, own: int = 0) -> Counter:
+        return self._keep(Counter(name, text, labels, bound, own))
 
-    def gauge(self, name: str, text: str, *labels: str, bound: int = 1) -> Gauge:
-        return self._keep(Gauge(name, text, labels, bound))
+    def gauge(self, name: str, text: str, *labels: str, bound: int = 1, own: int = 0) -> Gauge:
+        return self._keep(Gauge(name, text, labels, bound, own))
 
-    def histogram(self, name: str, text: str, *labels: str, bounds: tuple[float, ...], bound: int = 1) -> Histogram:
-        return self._keep(Histogram(name, text, labels, bound, bounds))
+    def histogram(
+        self, name: str, text: str, *labels: str, bounds: tuple[float, ...], bound: int = 1, own: int = 0
+    ) -> Histogram:
+        return self._keep(Histogram(name, text, labels, bounds, bound, own))
+
+    def keep(self, owners: Collection[tuple[str, str]]) -> None:
+        for family in self.all:
+            family.keep(owners)
 
     def _keep(self, family: "F") -> "F":
         self.all.append(family)
@@ -167,7 +208,7 @@ class Families(Collector):
 
     @property
     def most_samples(self) -> int:
-        """How many lines the page can have at most."""
+        """How many lines the page can have at most, beside those of configured destinations."""
         return sum(family.bound * family.samples for family in self.all)
 
 

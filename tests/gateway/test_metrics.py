@@ -1,7 +1,7 @@
 """The metrics page: what it says, its bounds, and the door that serves it."""
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, get_origin
 
@@ -18,6 +18,8 @@ from gateway.metrics import SERIES, PrometheusObserver, render
 from gateway.metrics_server import CONNECTIONS, serve_metrics
 
 METHODS = [name for name in vars(Observer) if not name.startswith("_")]
+COUNTED = [name for name in METHODS if name != "destinations"]
+SHOP = [("shop", f"d{number}") for number in range(60)]
 
 
 def page(observer: PrometheusObserver) -> dict[str, float]:
@@ -40,6 +42,8 @@ def call(observer: Observer, method: str, text: str, number: int) -> None:
 def _value(annotation: object, text: str, number: float) -> object:
     if get_origin(annotation) is Mapping:
         return {text: number}
+    if get_origin(annotation) is Collection:
+        return [(text, text)]
     return number if annotation in (int, float, bool, float | None) else text
 
 
@@ -90,7 +94,7 @@ def test_a_breaker_and_a_pause_are_levels() -> None:
     assert page(observer)["paused destination=meta-main site=shop"] == 1
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", COUNTED)
 def test_everything_that_may_be_counted_is_on_the_page(method: str) -> None:
     observer = PrometheusObserver()
     call(observer, method, "open", 7)
@@ -232,3 +236,52 @@ def test_a_paused_destination_past_the_bound_is_not_hidden_by_the_next() -> None
 
 def _other(observer: PrometheusObserver) -> float | None:
     return observer.registry.get_sample_value("gateway_paused", {"site": "other", "destination": "other"})
+
+
+def test_every_configured_destination_has_series_of_its_own() -> None:
+    observer = PrometheusObserver()
+    observer.destinations(SHOP)
+    for site, destination in SHOP:
+        observer.delivery(site, destination, "meta", "delivered", latency_s=1.0)
+        observer.paused(site, destination, destination == "d55")
+    samples = page(observer)
+    timed = [samples[f"delivery_seconds_count destination={one} platform=meta site=shop"] for _, one in SHOP]
+    assert timed == [1] * 60
+    assert [one for _, one in SHOP if samples[f"paused destination={one} site=shop"]] == ["d55"]
+    assert not [key for key in samples if "=other" in key]
+
+
+def test_what_is_taken_out_of_the_configuration_leaves_the_page() -> None:
+    observer = PrometheusObserver()
+    observer.destinations(SHOP)
+    for method in COUNTED:
+        call(observer, method, "shop", 7)
+    for site, destination in SHOP:
+        observer.outbox(site, destination, 7, 0.0)
+        observer.attempt(site, destination, "meta", {"retry": 1}, 0.1)
+    observer.destinations(SHOP[:1])
+    observer.breaker("shop", "d9", "open")  # the last word of the dispatcher that ends
+    assert not [key for key in page(observer) if "destination=" in key and "destination=d0 " not in key]
+    assert page(observer)["outbox_deliveries destination=d0 site=shop"] == 7
+    assert page(observer)["events_received_total site=shop source=shop"] == 7
+
+
+def test_a_destination_that_comes_back_begins_anew() -> None:
+    observer = PrometheusObserver()
+    for configured in (SHOP, SHOP[1:], SHOP):
+        observer.destinations(configured)
+        observer.outbox_full("shop", "d1")
+    observer.outbox_full("shop", "d0")
+    samples = page(observer)
+    assert samples["outbox_full_total destination=d0 site=shop"] == 1
+    assert samples["outbox_full_total destination=d1 site=shop"] == 3
+
+
+def test_destinations_that_nobody_configured_share_what_is_left() -> None:
+    observer = PrometheusObserver()
+    observer.destinations(SHOP)
+    for number in range(100):
+        observer.outbox_full("shop", f"unknown-{number}")
+    samples = page(observer)
+    assert samples["outbox_full_total destination=other site=other"] == 51
+    assert len([key for key in samples if key.startswith("outbox_full_total")]) == 50

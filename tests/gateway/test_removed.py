@@ -77,6 +77,8 @@ async def test_publishing_without_a_destination_ends_what_waits_for_it(
         nursery.cancel_scope.cancel()
     assert (service.core.depths[GONE], service.core.depths[STAYS]) == (0, 0)
     assert (world.delivery("e7", "gone").status, world.delivery("e7", "stays").status) == ("dropped", "delivered")
+    told = [labels["0"] for name, labels in world.observer.told if name == "destinations"]
+    assert [list(configured) for configured in told] == [[("shop", "stays")]]
 
 
 async def test_an_outbox_whose_dispatcher_still_ends_is_left_alone(
