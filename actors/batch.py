@@ -124,6 +124,14 @@ class Batch:
         self._puts.append(("dead", key, DEAD.encode(letter)))
         self.count("dead_letter", kind=letter.kind)
 
+    def alarm_letter(self, letter: DeadLetter, before_ms: int | None) -> None:
+        """One letter for an alarm that raises the same again: it takes the place of the one of `before_ms`."""
+        name = keys.digest16(letter.kind, letter.actor_key, letter.message, letter.error)
+        if before_ms is not None:
+            self._puts.append(("dead", keys.u64(before_ms) + name, None))
+        self._puts.append(("dead", keys.u64(letter.at_ms) + name, DEAD.encode(letter)))
+        self.count("dead_letter", kind=letter.kind)
+
     def quarantine(self, database: str, key: bytes, raw: bytes) -> None:
         """Sets a row aside that cannot be read."""
         row = SetAside(at_ms=self.now_ms, raw=raw)

@@ -19,6 +19,7 @@ import trio
 from msgspec import Struct
 
 from actors.actor import Actor, Arrived, Message, Position, Ref
+from actors.alarm_faults import again_at_ms, fault_after
 from actors.batch import Batch
 from actors.event import Event
 from actors.ip import Ip
@@ -27,7 +28,7 @@ from actors.order import Order
 from actors.site import Site
 from actors.snapshot import Snapshot
 from actors.visitor import Visitor
-from actors.warm import WarmActors
+from actors.warm import Warm, WarmActors
 from store import keys
 from store.env import Store, fetch
 from store.errors import Unreadable
@@ -40,7 +41,6 @@ BATCH: Final = 128  # messages in one commit at most
 PER_SHARD: Final = 32
 BATCH_S: Final = 0.008  # a batch takes no further message after so long, so that the edge is not kept waiting
 FARTHEST_ALARM_MS: Final = 48 * 3_600_000  # no actor asks to be woken later
-ALARM_AGAIN_MS: Final = 60_000  # when an alarm whose turn raised is tried again
 GATHER_BELOW: Final = 100  # after a batch smaller than this the next one waits a little, to be larger:
 GATHER_S: Final = 0.016  # each batch has costs of its own (a commit, its pages), which more messages share
 NO_ROOM_S: Final = 1.0
@@ -223,9 +223,8 @@ class Core:
             return
         warm.alarm_at_ms = warm.stored_alarm_ms = None
         if self._turn(batch, ref, None, poison):
+            warm.alarm_fault = None
             self._drain(batch, poison)
-            return
-        batch.actor(ref).alarm_at_ms = batch.now_ms + ALARM_AGAIN_MS
 
     def _message(self, batch: Batch, logged: Logged, poison: dict[int, Poison]) -> None:
         record = logged.record
@@ -263,7 +262,11 @@ class Core:
         number = batch.turns
         batch.turns += 1
         if number in poison:
-            batch.dead_letter(_letter(batch.now_ms, ref, message, poison[number]))
+            letter = _letter(batch.now_ms, ref, message, poison[number])
+            if message is None:
+                _note_fault(batch, batch.actor(ref), letter)
+            else:
+                batch.dead_letter(letter)
             return False
         started = self._stopwatch()
         try:
@@ -320,6 +323,15 @@ def _due(txn: lmdb.Transaction, store: Store, now_ms: int, most: int) -> list[tu
             found.append((bytes(cursor.key()), state_key))
             is_there = cursor.next()
     return found
+
+
+def _note_fault(batch: Batch, warm: Warm, letter: DeadLetter) -> None:
+    """An alarm whose turn raised: it is tried again, later each time."""
+    before = warm.alarm_fault
+    fault = fault_after(before, letter.error, letter.at_ms)
+    warm.alarm_fault, warm.alarm_at_ms = fault, again_at_ms(fault)
+    told = msgspec.structs.replace(letter, since_ms=fault.since_ms, times=fault.times)
+    batch.alarm_letter(told, before.last_at_ms if before is not None and fault.times > 1 else None)
 
 
 def _poison(error: Exception) -> Poison:

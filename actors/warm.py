@@ -11,7 +11,7 @@ from actors.actor import Actor, Ref
 from store import keys
 from store.env import Store, fetch
 from store.errors import Unreadable
-from store.records import STATE, StateRow
+from store.records import STATE, AlarmFault, StateRow
 
 ACTORS_KEPT = 50_000
 BYTES_KEPT = 64 << 20
@@ -22,14 +22,23 @@ _encoder = msgspec.msgpack.Encoder()
 class Warm:
     """One actor in memory, with what the store knows of it."""
 
-    __slots__ = ("actor", "alarm_at_ms", "ref", "size", "state_key", "stored_alarm_ms")
+    __slots__ = ("actor", "alarm_at_ms", "alarm_fault", "ref", "size", "state_key", "stored_alarm_ms")
 
-    def __init__(self, ref: Ref, state_key: bytes, actor: Actor[Any], alarm_at_ms: int | None, size: int) -> None:
+    def __init__(
+        self,
+        ref: Ref,
+        state_key: bytes,
+        actor: Actor[Any],
+        alarm_at_ms: int | None,
+        size: int,
+        alarm_fault: AlarmFault | None = None,
+    ) -> None:
         self.ref = ref
         self.state_key = state_key
         self.actor = actor
         self.alarm_at_ms = alarm_at_ms  # as the turn wants it
         self.stored_alarm_ms = alarm_at_ms  # as the alarm database has it
+        self.alarm_fault = alarm_fault  # None: its last alarm went well
         self.size = size
 
     def puts(self, now_ms: int) -> list[tuple[str, bytes, bytes | None]]:
@@ -44,6 +53,7 @@ class Warm:
             data=data,
             touched_at_ms=now_ms,
             alarm_at_ms=self.alarm_at_ms,
+            alarm_fault=self.alarm_fault,
         )
         puts: list[tuple[str, bytes, bytes | None]] = [("state", self.state_key, STATE.encode(row))]
         if self.alarm_at_ms != self.stored_alarm_ms:
@@ -142,7 +152,7 @@ class WarmActors:
                 state = kind.upgrade(row.version, row.data)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
             raise Unreadable(f"state of {kind.kind}, version {row.version}: {type(error).__name__}") from error
-        return Warm(ref, state_key, kind(ref.key, state), row.alarm_at_ms, len(raw) + 200)
+        return Warm(ref, state_key, kind(ref.key, state), row.alarm_at_ms, len(raw) + 200, row.alarm_fault)
 
 
 def _blank(kind: type[Actor[Any]], ref: Ref, state_key: bytes) -> Warm:

@@ -123,6 +123,16 @@ class Sighting(Struct, frozen=True, kw_only=True, omit_defaults=True):
     order: str | None = None
 
 
+class AlarmFault(Struct, frozen=True, kw_only=True):
+    """The turns of an actor's alarm raise: since when, the last time, how often."""
+
+    error: str
+    since_ms: int
+    last_at_ms: int
+    times: int  # of this error
+    tries: int  # of whatever error, since the alarm last went well
+
+
 class StateRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An actor's state. `version` is that of the state's own struct."""
 
@@ -131,6 +141,7 @@ class StateRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: bytes
     touched_at_ms: int
     alarm_at_ms: int | None = None
+    alarm_fault: AlarmFault | None = None
 
 
 class OutboxRow(Struct, frozen=True, array_like=True):
@@ -148,7 +159,10 @@ class BooksRow(Struct, kw_only=True, omit_defaults=True):
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A message whose turn raised. `body` is the message as msgpack, `traceback` has no values of the message."""
+    """A message whose turn raised. `body` is the message as msgpack, `traceback` has no values of the message.
+
+    An alarm that goes on raising the same error has one letter: `at_ms` is its last time, `since_ms` its first.
+    """
 
     at_ms: int
     kind: str
@@ -159,6 +173,8 @@ class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
     traceback: str
     shard: int | None = None
     sequence: int | None = None
+    since_ms: int | None = None
+    times: int = 1
 
 
 class VersionRow(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,6 +1,7 @@
 """The runtime: a bad turn stands alone, actors leave memory without loss, alarms are durable, damage is set aside."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import msgspec
@@ -134,6 +135,48 @@ async def test_an_alarm_whose_turn_raises_is_tried_again(make_world: MakeWorld, 
     assert {one.message for one in letters(world)} == {"alarm"}
     assert await world.run_for(200)
     assert world.senders["one"].ids() == ["a", "p"]
+
+
+async def test_an_alarm_that_goes_on_raising_is_tried_ever_later_and_leaves_one_letter(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    tried_at_s: list[float] = []
+
+    class Stuck(Order):
+        def alarm(self, turn: Turn) -> None:
+            if trio.current_time() not in tried_at_s:
+                tried_at_s.append(trio.current_time())
+            raise RuntimeError
+
+    world = make_world(ONE, kinds={**KINDS, "order": Stuck})
+    world.take(purchase("p"))
+    assert await world.run_for(3 * 86_400)
+    waits_s = [later - earlier for earlier, later in pairwise(tried_at_s)]
+    # It is looked round every 300 s in this world.
+    assert waits_s[:12] == pytest.approx([min(60 * 2**number, 86_400) for number in range(12)], abs=301)
+    assert len(tried_at_s) == world.observer.count_of("dead_letter") <= 14
+    [letter] = letters(world)
+    assert (letter.times, letter.at_ms - letter.since_ms) == (len(tried_at_s), 1000 * (tried_at_s[-1] - tried_at_s[0]))
+
+
+async def test_the_wait_of_an_alarm_that_raises_outlives_a_restart_and_ends_with_a_good_turn(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    class Stuck(Order):
+        def alarm(self, turn: Turn) -> None:
+            if trio.current_time() < 2_000:
+                raise RuntimeError if trio.current_time() < 1_000 else ValueError
+            super().alarm(turn)
+
+    world = make_world(ONE, kinds={**KINDS, "order": Stuck})
+    world.take(purchase("p"))
+    assert await world.run_for(700)
+    world.restart()
+    assert await world.run_for(1_400)
+    assert [(one.error, one.times) for one in letters(world)] == [("RuntimeError", 5), ("ValueError", 1)]
+    assert await world.run_for(2_500)
+    assert world.senders["one"].ids() == ["p"]
+    assert {STATE.decode(raw).alarm_fault for _, raw in world.rows("state")} == {None}
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
