@@ -14,6 +14,7 @@ orders and leads only, and no personal data. Where the page leaves a doubt, the 
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import ClassVar, Literal
 from urllib.parse import quote
 
@@ -24,6 +25,9 @@ from actors.destinations import awin_answers as answers
 from actors.destinations.awin_orders import Order, Row, order_of
 from actors.destinations.base import (
     Attempt,
+    CheckUnsure,
+    CredentialCheck,
+    Delivered,
     Destination,
     Drop,
     InTestMode,
@@ -37,9 +41,10 @@ from actors.destinations.base import (
     happened_at_ms,
     post_json,
 )
+from actors.destinations.credential_checks import by_acceptance, sample_event, sample_request
 from actors.destinations.redaction import conceal_all
 from actors.destinations.webhook import url_fault
-from actors.event import Event
+from actors.event import CustomData, Event
 from actors.secret import Secret
 
 SREAD_URL = "https://www.awin1.com"
@@ -124,6 +129,19 @@ class Awin(Destination, frozen=True, kw_only=True, tag="awin"):
 
     def in_test_mode(self) -> InTestMode:
         return InTestMode(msgspec.structs.replace(self, test_mode=True), "Awin ignores the conversion")
+
+    def credential_check(self, attempt: Attempt) -> Request | None:
+        """An order that Awin ignores (`isTest`). sread.php takes no credentials."""
+        if self.via == "sread":
+            return None
+        trial = msgspec.structs.replace(self, test_mode=True, webhook_url=None)
+        return sample_request(trial, _sample_order(attempt), attempt)
+
+    def judge_check(self, response: Response) -> CredentialCheck:
+        [verdict] = answers.verdicts_of(response, ["credential-check"])
+        if isinstance(verdict, Delivered) and not isinstance(response.json(), dict):
+            return CheckUnsure(f"answer {response.status}, which is not Awin's: {response.words()}")
+        return by_acceptance(verdict)
 
     def encode(self, event: Event) -> Payload | Drop:
         if (purpose := self.denied(event)) is not None:
@@ -214,6 +232,13 @@ class Awin(Destination, frozen=True, kw_only=True, tag="awin"):
             verdicts = answers.verdicts_of(response, [one.order_reference for one in sent])
         people = [Payload(encode_json({"user_data": [one.awc]})) for one in sent]
         return conceal_all(verdicts, [self.api_key] if self.api_key else [], people)
+
+
+def _sample_order(attempt: Attempt) -> Event:
+    event = sample_event(attempt, SALE)
+    user = msgspec.structs.replace(event.user_data, awc=f"1_{attempt.at_ms // 1000}_credentialcheck")
+    data = CustomData(order_id="credential-check", value=Decimal(1), currency="EUR")
+    return msgspec.structs.replace(event, user_data=user, custom_data=data)
 
 
 def _basket_row(row: Row, code: str) -> dict[str, object]:

@@ -10,6 +10,11 @@ A destination with `oauth()` is also asked for its access token, before the firs
 
     oauth()                    the request that gets a token
     read_token(response)       the Token, or why there is none
+
+Before a destination is configured its credentials may be tried:
+
+    credential_check(attempt)  a request by which the platform looks at them and counts nothing
+    judge_check(response)      passed, failed, or neither can be told
 """
 
 import hashlib
@@ -133,6 +138,27 @@ class Again(Struct, frozen=True):
 Verdict = Delivered | Retry | Drop | Split | Pause | Refresh | Again
 
 
+class CheckPassed(Struct, frozen=True):
+    """The platform took the credentials."""
+
+    words: str = ""
+
+
+class CheckFailed(Struct, frozen=True):
+    """The platform refused the credentials, or the account is not the one they belong to."""
+
+    words: str
+
+
+class CheckUnsure(Struct, frozen=True):
+    """Neither: the platform has no such check, does not say, or was not reached."""
+
+    words: str
+
+
+CredentialCheck = CheckPassed | CheckFailed | CheckUnsure
+
+
 class OAuth(Struct, frozen=True, kw_only=True):
     """How to get an access token: the request that exchanges the refresh token (RFC 6749, section 6)."""
 
@@ -221,6 +247,14 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     def read_token(self, response: Response) -> Token | Retry | Pause:
         """What the answer to `oauth()`'s request says, by RFC 6749, sections 5.1 and 5.2."""
         return read_token(response)
+
+    def credential_check(self, attempt: Attempt) -> Request | None:
+        """A request by which the platform looks at the credentials and counts nothing; None: it has no such way."""
+        return None
+
+    def judge_check(self, response: Response) -> CredentialCheck:
+        """What the answer to `credential_check` says, in the platform's own words."""
+        return CheckUnsure(f"answer {response.status}: {response.words()}")
 
     def opens_plaintext(self) -> bool:
         """Whether the sealed plaintext is opened for it; a setting may decide."""

@@ -22,6 +22,8 @@ import msgspec
 from actors.destinations.base import (
     DAY_S,
     Attempt,
+    CheckUnsure,
+    CredentialCheck,
     Delivered,
     Destination,
     Drop,
@@ -39,6 +41,7 @@ from actors.destinations.base import (
     happened_at_ms,
     post_json,
 )
+from actors.destinations.credential_checks import SAMPLE, by_acceptance, sample_event, sample_request
 from actors.destinations.ga4_names import NAMES, fault_in_name, own_name
 from actors.destinations.ga4_params import params_of
 from actors.destinations.minimise import ip_address
@@ -49,6 +52,10 @@ from actors.secret import Secret
 REQUEST_BYTES = 130_000
 WRAPPING_BYTES = 1_000  # brackets, commas and `validation_behavior` around payloads and envelope
 
+NOT_CHECKED = (
+    "GA4 was reached and took a sample event, but it checks neither api_secret nor measurement_id: "
+    "whether they are right shows in its Realtime report"
+)
 _MEASUREMENT_ID = re.compile(r"G-[A-Z0-9]{4,20}")
 _CLIENT_ID_COOKIE = re.compile(r"GA\d\.\d+\.(?P<id>.+)", re.ASCII)
 _NOT_LETTERS = re.compile(r"[\W\d_]+")
@@ -82,6 +89,19 @@ class Ga4(Destination, frozen=True, kw_only=True, tag="ga4"):
             msgspec.structs.replace(self, validate_only=True),
             "GA4 checks the event and records nothing; it does not check api_secret or measurement_id",
         )
+
+    def credential_check(self, attempt: Attempt) -> Request | None:
+        """An event at the validation endpoint, which records nothing and looks at no secret (section 10)."""
+        event = sample_event(attempt, "page_viewed")
+        user = UserData(ga_client_id="1.1")
+        trial = msgspec.structs.replace(self, validate_only=True)
+        return sample_request(trial, msgspec.structs.replace(event, user_data=user), attempt)
+
+    def judge_check(self, response: Response) -> CredentialCheck:
+        [verdict] = msgspec.structs.replace(self, validate_only=True).judge(response, [SAMPLE])
+        if isinstance(verdict, Delivered):
+            return CheckUnsure(NOT_CHECKED)
+        return by_acceptance(verdict)
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

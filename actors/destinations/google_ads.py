@@ -17,6 +17,7 @@ from actors.destinations import data_manager, google_ads_api, google_ads_api_ans
 from actors.destinations.base import (
     DAY_S,
     Attempt,
+    CredentialCheck,
     Destination,
     Drop,
     InTestMode,
@@ -29,8 +30,9 @@ from actors.destinations.base import (
     encode_json,
     post_json,
 )
+from actors.destinations.credential_checks import SAMPLE, by_acceptance, by_refusal, sample_event, sample_request
 from actors.destinations.redaction import conceal_all
-from actors.event import Event
+from actors.event import CustomData, Event
 from actors.secret import Secret
 
 GOOGLE_ADS_URL = "https://googleads.googleapis.com"
@@ -38,6 +40,7 @@ DATA_MANAGER_URL = "https://datamanager.googleapis.com"
 LABEL_PROPERTY = "gads_conversion_label"  # where the Events API's label is kept (contracts/events_api.md, section 4)
 ANSWER_BYTES = 2_500_000  # way A answers up to about 1 KiB for each of 2,000 rows
 
+SAMPLE_ROW = Payload(b'{"conversionAction":"","orderId":""}')  # stands for that of a credential check, way A
 _CUSTOMER = re.compile(r"\d{10}")
 _ACTION = re.compile(r"\d{1,19}")
 _VERSION = re.compile(r"v\d{1,3}")
@@ -110,6 +113,30 @@ class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
         return InTestMode(
             msgspec.structs.replace(self, validate_only=True), "Google checks the event and counts nothing"
         )
+
+    def credential_check(self, attempt: Attempt) -> Request | None:
+        """An event with `validateOnly`, which counts nothing."""
+        event = self._sample(attempt)
+        return sample_request(self._on_trial(), event, attempt) if event is not None else None
+
+    def judge_check(self, response: Response) -> CredentialCheck:
+        """Way A judges rows only after the account: a refused row says that the account was taken."""
+        [verdict] = self._on_trial().judge(response, [SAMPLE_ROW if self.via == "google_ads_api" else SAMPLE])
+        is_row = self.via == "google_ads_api" and response.status == 200 and isinstance(verdict, Drop)
+        return by_refusal(verdict) if is_row else by_acceptance(verdict)
+
+    def _on_trial(self) -> "GoogleAds":
+        return msgspec.structs.replace(self, validate_only=True, user_identifiers=True)
+
+    def _sample(self, attempt: Attempt) -> Event | None:
+        """For the first conversion action that is named; None where only labels of events name one."""
+        if self.conversion_actions:
+            return sample_event(attempt, next(iter(self.conversion_actions)))
+        if not self.conversion_labels:
+            return None
+        event = sample_event(attempt, "purchase_placed")
+        properties = {LABEL_PROPERTY: next(iter(self.conversion_labels))}
+        return msgspec.structs.replace(event, custom_data=CustomData(order_id=event.event_id, properties=properties))
 
     def encode(self, event: Event) -> Payload | Drop:
         if (purpose := self.denied(event)) is not None:

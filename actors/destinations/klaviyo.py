@@ -24,6 +24,7 @@ from msgspec import Raw, Struct
 from actors.destinations import klaviyo_answers as answers
 from actors.destinations.base import (
     Attempt,
+    CredentialCheck,
     Destination,
     Drop,
     Limits,
@@ -36,6 +37,7 @@ from actors.destinations.base import (
     encode_json,
     happened_at_ms,
 )
+from actors.destinations.credential_checks import SAMPLE, by_refusal
 from actors.destinations.klaviyo_fields import CURRENCY, ordered_products, profile_of, properties_of
 from actors.destinations.redaction import conceal_all
 from actors.event import Event
@@ -72,6 +74,7 @@ NAMES: Mapping[str, str | None] = {
 
 _KEY = re.compile(r"[\x21-\x7e]{1,1000}")
 _REVISION = re.compile(r"20\d\d-\d\d-\d\d(\.pre)?")
+_NO_EVENT = b'{"data":{"type":"event","attributes":{}}}'
 _JOB_HEAD = b'{"data":{"type":"event-bulk-create-job","attributes":{"events-bulk-create":{"data":['
 _JOB_TAIL = b"]}}}}"
 
@@ -120,6 +123,14 @@ class Klaviyo(Destination, frozen=True, kw_only=True, tag="klaviyo"):
 
     def in_test_mode(self) -> NoTestMode:
         return NoTestMode("Klaviyo has no test mode; its advice is a test account of its own")
+
+    def credential_check(self, attempt: Attempt) -> Request | None:
+        """An event without metric and profile (400), once Klaviyo has looked at the key and its scopes."""
+        return self._post("/api/events", _NO_EVENT)
+
+    def judge_check(self, response: Response) -> CredentialCheck:
+        [verdict] = answers.verdicts_of(response, [SAMPLE])
+        return by_refusal(verdict)
 
     def encode(self, event: Event) -> Payload | Drop:
         if (purpose := self.denied(event)) is not None:
@@ -177,6 +188,9 @@ class Klaviyo(Destination, frozen=True, kw_only=True, tag="klaviyo"):
         if body is None:
             path = "/api/event-bulk-create-jobs"
             body = _JOB_HEAD + b",".join(payload.body for payload in payloads) + _JOB_TAIL
+        return self._post(path, body)
+
+    def _post(self, path: str, body: bytes) -> Request:
         headers = (
             ("authorization", f"Klaviyo-API-Key {self.api_key.reveal()}"),
             ("revision", self.api_version),

@@ -23,6 +23,7 @@ from actors.destinations.ads_shared import amount, country_code, currency, opaqu
 from actors.destinations.base import (
     DAY_S,
     Attempt,
+    CredentialCheck,
     Destination,
     Drop,
     Limits,
@@ -31,6 +32,7 @@ from actors.destinations.base import (
     Payload,
     Request,
     Response,
+    Retry,
     Verdict,
     drop_absent,
     encode_json,
@@ -38,7 +40,8 @@ from actors.destinations.base import (
     post_json,
     sha256,
 )
-from actors.destinations.linkedin_answers import verdicts_of
+from actors.destinations.credential_checks import TOO_OLD_S, by_refusal, sample_event, sample_request
+from actors.destinations.linkedin_answers import is_about_time, verdicts_of
 from actors.destinations.minimise import ip_address
 from actors.event import CustomData, Event, UserData
 from actors.secret import Secret
@@ -69,6 +72,7 @@ NAMES: Mapping[str, str | None] = {
 # fmt: on
 
 _RULE = re.compile(r"[0-9]{1,19}")
+OLD_SAMPLE = Payload(b'{"conversionHappenedAt":0,"user":{}}')  # stands for the event of a credential check
 _VERSION = re.compile(r"20[0-9]{2}(0[1-9]|1[0-2])")
 _LEAD = re.compile(re.escape(LEAD_URN) + r"[\x21-\x7e]{1,500}")
 
@@ -122,6 +126,18 @@ class LinkedIn(Destination, frozen=True, kw_only=True, tag="linkedin"):
 
     def in_test_mode(self) -> NoTestMode:
         return NoTestMode("LinkedIn has no test mode: each call it accepts counts")
+
+    def credential_check(self, attempt: Attempt) -> Request | None:
+        """An event too old for LinkedIn (400), once it has looked at token and conversion rule."""
+        name = next((name for name in self.conversion_rules if self.takes(name)), None)
+        return sample_request(self, sample_event(attempt, name, age_s=TOO_OLD_S), attempt) if name else None
+
+    def judge_check(self, response: Response) -> CredentialCheck:
+        [verdict] = self.judge(response, [OLD_SAMPLE])
+        is_seen = response.status == 400 and is_about_time(response)
+        if isinstance(verdict, Drop | Retry):
+            return by_refusal(Drop(verdict.reason) if is_seen else Retry(verdict.reason))
+        return by_refusal(verdict)
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

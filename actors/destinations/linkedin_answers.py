@@ -62,6 +62,11 @@ def verdicts_of(
     return conceal_all(verdicts, secrets, [_person(payload) for payload in payloads])
 
 
+def is_about_time(response: Response) -> bool:
+    """Whether a refusal is for when an event happened, which LinkedIn looks at last."""
+    return bool(_TIME.search(_words(response)))
+
+
 def _verdicts(response: Response, payloads: Sequence[Payload], can_refresh: bool) -> Sequence[Verdict]:
     status, words = response.status, _words(response)
     if status in (200, 201):

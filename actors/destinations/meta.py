@@ -21,6 +21,7 @@ from actors.destinations import meta_places as places
 from actors.destinations.base import (
     DAY_S,
     Attempt,
+    CredentialCheck,
     Destination,
     Drop,
     InTestMode,
@@ -37,6 +38,7 @@ from actors.destinations.base import (
     post_json,
     sha256,
 )
+from actors.destinations.credential_checks import SAMPLE, TOO_OLD_S, by_refusal, sample_event, sample_request
 from actors.destinations.meta_answers import verdict_of
 from actors.destinations.minimise import ip_address, leaving_properties, page_url
 from actors.event import CustomData, Digest, EmailDigests, Event, Item, NameDigests, UserData
@@ -118,6 +120,13 @@ class Meta(Destination, frozen=True, kw_only=True, tag="meta"):
         if not self.test_event_code:
             return NoTestMode("Meta needs test_event_code to be set, from Events Manager, Test Events")
         return InTestMode(self, "the event shows under Test Events; Meta processes it as it does others")
+
+    def credential_check(self, attempt: Attempt) -> Request | None:
+        """An event too old for Meta (100/2804003), once it has looked at token and dataset."""
+        return sample_request(self, sample_event(attempt, "page_viewed", age_s=TOO_OLD_S), attempt)
+
+    def judge_check(self, response: Response) -> CredentialCheck:
+        return by_refusal(verdict_of(response, [SAMPLE], self.access_token))
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

@@ -24,6 +24,7 @@ import msgspec
 from actors.destinations import ads_shared as shared
 from actors.destinations.base import (
     Attempt,
+    CredentialCheck,
     Destination,
     Drop,
     InTestMode,
@@ -37,6 +38,7 @@ from actors.destinations.base import (
     happened_at_ms,
     post_json,
 )
+from actors.destinations.credential_checks import SAMPLE, by_acceptance, sample_event, sample_request
 from actors.destinations.minimise import ip_address, page_url
 from actors.destinations.pinterest_answers import verdicts_of
 from actors.event import CustomData, Event, Item, NameDigests, UserData
@@ -93,6 +95,15 @@ class Pinterest(Destination, frozen=True, kw_only=True, tag="pinterest"):
         return InTestMode(
             msgspec.structs.replace(self, test=True), "the event shows under Test events; nothing is recorded"
         )
+
+    def credential_check(self, attempt: Attempt) -> Request | None:
+        """An event in test mode, which records nothing."""
+        trial = msgspec.structs.replace(self, test=True)
+        return sample_request(trial, sample_event(attempt, "page_viewed"), attempt)
+
+    def judge_check(self, response: Response) -> CredentialCheck:
+        [verdict] = verdicts_of(response, [SAMPLE], self.access_token)
+        return by_acceptance(verdict)
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

@@ -22,6 +22,7 @@ from actors.destinations.ads_shared import country_code, currency, num_items, op
 from actors.destinations.base import (
     DAY_S,
     Attempt,
+    CredentialCheck,
     Destination,
     Drop,
     InTestMode,
@@ -37,6 +38,7 @@ from actors.destinations.base import (
     post_json,
     sha256,
 )
+from actors.destinations.credential_checks import SAMPLE, TOO_OLD_S, by_refusal, sample_event, sample_request
 from actors.destinations.meta_places import US_STATES
 from actors.destinations.minimise import ip_address, page_url
 from actors.destinations.reddit_answers import verdicts_of
@@ -99,6 +101,14 @@ class Reddit(Destination, frozen=True, kw_only=True, tag="reddit"):
         if not self.test_id:
             return NoTestMode("Reddit needs test_id to be set, from Events Manager, Events Testing")
         return InTestMode(self, "the event shows in Events Testing only")
+
+    def credential_check(self, attempt: Attempt) -> Request | None:
+        """An event too old for Reddit (400), once it has looked at token and pixel."""
+        return sample_request(self, sample_event(attempt, "page_viewed", age_s=TOO_OLD_S), attempt)
+
+    def judge_check(self, response: Response) -> CredentialCheck:
+        [verdict] = verdicts_of(response, [SAMPLE], self.access_token)
+        return by_refusal(verdict)
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

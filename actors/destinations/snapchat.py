@@ -26,6 +26,7 @@ from actors.destinations import ads_shared as shared
 from actors.destinations.base import (
     DAY_S,
     Attempt,
+    CredentialCheck,
     Destination,
     Drop,
     InTestMode,
@@ -40,6 +41,7 @@ from actors.destinations.base import (
     post_json,
     sha256,
 )
+from actors.destinations.credential_checks import SAMPLE, by_acceptance, sample_event, sample_request
 from actors.destinations.minimise import ip_address, leaving_properties, page_url
 from actors.destinations.snapchat_answers import verdicts_of
 from actors.event import CustomData, Event, Item, UserData
@@ -114,6 +116,15 @@ class Snapchat(Destination, frozen=True, kw_only=True, tag="snapchat"):
         return InTestMode(
             msgspec.structs.replace(self, validate_only=True), "Snapchat checks the event and records nothing"
         )
+
+    def credential_check(self, attempt: Attempt) -> Request | None:
+        """An event at the test endpoint, which records nothing."""
+        trial = msgspec.structs.replace(self, validate_only=True)
+        return sample_request(trial, sample_event(attempt, "page_viewed"), attempt)
+
+    def judge_check(self, response: Response) -> CredentialCheck:
+        [verdict] = verdicts_of(response, [SAMPLE], self.access_token, is_test=True)
+        return by_acceptance(verdict)
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

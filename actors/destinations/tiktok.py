@@ -24,6 +24,8 @@ from actors.destinations import ads_shared as shared
 from actors.destinations.base import (
     DAY_S,
     Attempt,
+    CheckUnsure,
+    CredentialCheck,
     Destination,
     Drop,
     InTestMode,
@@ -32,12 +34,14 @@ from actors.destinations.base import (
     Payload,
     Request,
     Response,
+    Split,
     Verdict,
     drop_absent,
     encode_json,
     happened_at_ms,
     post_json,
 )
+from actors.destinations.credential_checks import SAMPLE, by_acceptance
 from actors.destinations.minimise import ip_address, leaving_properties, page_url
 from actors.destinations.tiktok_answers import verdicts_of
 from actors.destinations.tiktok_names import (
@@ -105,6 +109,19 @@ class TikTok(Destination, frozen=True, kw_only=True, tag="tiktok"):
             return NoTestMode("TikTok needs test_event_code to be set, from Events Manager, Test Events")
         return InTestMode(self, "the event shows under Test Events; whether reports leave it out is not documented")
 
+    def credential_check(self, attempt: Attempt) -> Request | None:
+        """A request without events. Whether TikTok looks at the token before that is not documented, and a test event
+        may count: a wrong token is found, a right one is not proven."""
+        return self.request([Payload(b"", _envelope(self.event_source, self.event_source_id))], attempt)
+
+    def judge_check(self, response: Response) -> CredentialCheck:
+        [verdict] = verdicts_of(response, [SAMPLE], self.access_token)
+        if isinstance(verdict, Drop | Split):
+            return CheckUnsure(
+                f"TikTok refused an empty request, as it should, and said nothing of the token: {verdict.reason}"
+            )
+        return by_acceptance(verdict)
+
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):
             return Drop(f"{purpose} consent is denied")
@@ -124,7 +141,7 @@ class TikTok(Destination, frozen=True, kw_only=True, tag="tiktok"):
         if name == "Purchase" and "value" not in properties:
             return Drop("purchase without value and currency, which TikTok requires")
         body = encode_json(_event(event, name, source, user, properties))
-        envelope = encode_json({"event_source": source, "event_source_id": source_id})
+        envelope = _envelope(source, source_id)
         if len(body) + len(envelope) > self.limits.body_bytes:
             return Drop(f"event of {len(body)} bytes; at most {self.limits.body_bytes} a request")
         return Payload(body, envelope)
@@ -144,6 +161,10 @@ class TikTok(Destination, frozen=True, kw_only=True, tag="tiktok"):
         if event.event_name in NAMES:
             return None if NAMES[event.event_name] else f"TikTok has no event for {event.event_name}"
         return None if name in STANDARD_NAMES else fault_in_name(name)
+
+
+def _envelope(source: EventSource, source_id: str) -> bytes:
+    return encode_json({"event_source": source, "event_source_id": source_id})
 
 
 def _event(

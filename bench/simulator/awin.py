@@ -119,7 +119,8 @@ class AwinSim:
                 continue
             done.append({**named, "correlationId": "c0ffee"})
             key = f"order/{order['orderReference']}"
-            self.accepted.append(Accepted(key=key, event=order, at_ms=request.at_ms))
+            if not order.get("isTest"):
+                self.accepted.append(Accepted(key=key, event=order, at_ms=request.at_ms))
         answer = {"batchId": "b-1", "successfulOrders": done, "failedOrders": failed}
         return _json(206 if failed else 200, answer)
 

@@ -1,0 +1,70 @@
+"""Tries a destination's credentials against its platform, so that nothing is counted there.
+
+As a dispatcher would: over the same transport with its bounds and address checks, with an access token where one is
+needed. Whatever the platform or the network does is an answer, never an exception.
+"""
+
+import ssl
+from collections.abc import Iterable
+
+import msgspec
+
+from actors.destinations.base import (
+    Attempt,
+    CheckFailed,
+    CheckPassed,
+    CheckUnsure,
+    CredentialCheck,
+    Destination,
+    Pause,
+    Retry,
+)
+from actors.dialing import Failure
+from actors.redaction import Redactor, ids_of, secrets_of
+from actors.sender import Sender
+from actors.tokens import AccessToken
+from actors.transport import Transport, client_tls
+from gateway.clock import wall_ms
+
+__all__ = ["CheckFailed", "CheckPassed", "CheckUnsure", "CredentialCheck", "try_credentials", "try_over"]
+
+
+async def try_credentials(
+    destination: Destination, *, tls: ssl.SSLContext | None = None, allow_networks: Iterable[str] = ()
+) -> CredentialCheck:
+    """What the platform says of the credentials, in its own words without what is secret or personal.
+
+    `tls`: a context of `client_tls` to share; without one it is made here. Takes at most two attempts' time.
+    """
+    async with Transport.for_destination(destination, tls or client_tls(), allow_networks) as transport:
+        return await try_over(destination, transport, at_ms=wall_ms())
+
+
+async def try_over(destination: Destination, sender: Sender, *, at_ms: int) -> CredentialCheck:
+    """The same over any sender."""
+    token = await AccessToken(destination, sender).get()
+    redact = Redactor(secrets_of(destination), ids_of(destination))
+    redact.learn(token if isinstance(token, str) else None)
+    found = await _try(destination, sender, token, at_ms)
+    return msgspec.structs.replace(found, words=redact(found.words))
+
+
+async def _try(
+    destination: Destination, sender: Sender, token: str | Pause | Retry | None, at_ms: int
+) -> CredentialCheck:
+    if isinstance(token, Pause):
+        return CheckFailed(token.reason)
+    if isinstance(token, Retry):
+        return CheckUnsure(token.reason)
+    request = destination.credential_check(Attempt(at_ms=at_ms, access_token=token))
+    if request is None:
+        return CheckUnsure(_unchecked(destination, has_token=token is not None))
+    answer = await sender.send(request)
+    if isinstance(answer, Failure):
+        return CheckUnsure(f"{destination.platform} was not reached: {answer.message}")
+    return destination.judge_check(answer)
+
+
+def _unchecked(destination: Destination, *, has_token: bool) -> str:
+    got = "gave an access token, but " if has_token else ""
+    return f"{destination.platform} {got}has no way to check these settings: the first delivery will tell"

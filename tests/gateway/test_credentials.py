@@ -1,0 +1,236 @@
+"""Trying credentials: what each platform says of right and wrong ones, and that nothing is counted anywhere."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+
+from actors.destinations import (
+    AnyDestination,
+    Awin,
+    Criteo,
+    Ga4,
+    GoogleAds,
+    Klaviyo,
+    LinkedIn,
+    Meta,
+    Pinterest,
+    Reddit,
+    Snapchat,
+    Taboola,
+    TikTok,
+    Webhook,
+)
+from actors.destinations.base import Destination, Request, Response
+from actors.dialing import Failure
+from actors.secret import Secret
+from bench.simulator import (
+    AwinSim,
+    CriteoSim,
+    Fault,
+    Ga4Sim,
+    GoogleAdsSim,
+    KlaviyoSim,
+    LinkedInSim,
+    MetaSim,
+    PinterestSim,
+    Platform,
+    RedditSim,
+    Simulator,
+    SnapchatSim,
+    TaboolaSim,
+    TikTokSim,
+    WebhookSim,
+)
+from bench.simulator.google_answers import Account
+from bench.simulator.webhook import SECRET as WEBHOOK_SECRET
+from gateway.credentials import CheckFailed, CheckPassed, CheckUnsure, CredentialCheck, try_credentials, try_over
+
+DOCS = Path(__file__).parents[2] / "docs" / "destinations"
+GOOD, BAD = Secret("canary-good-token"), Secret("canary-wrong-token")
+OAUTH: dict[str, Any] = {"client_id": "shop", "client_secret": Secret("canary-client"), "access_token": None}
+ACTIONS: dict[str, Any] = {"customer_id": "1234567890", "conversion_actions": {"purchase_placed": "987654321"}}
+
+META = Meta(id="d", pixel_id="1234567890123456", access_token=GOOD)
+DATA_MANAGER = GoogleAds(id="d", access_token=GOOD, **ACTIONS)
+GOOGLE_ADS_API = GoogleAds(id="d", access_token=GOOD, via="google_ads_api", **ACTIONS)
+TIKTOK = TikTok(id="d", event_source_id="C0EXAMPLEPIXELCODE00", access_token=GOOD)
+KLAVIYO = Klaviyo(id="d", api_key=GOOD)
+PINTEREST = Pinterest(id="d", ad_account_id="549700000123", access_token=GOOD)
+SNAPCHAT = Snapchat(id="d", pixel_id="3f2b8c1e-0d57-4c3a", access_token=GOOD)
+LINKEDIN = LinkedIn(id="d", conversion_rules={"purchase_placed": "12345678"}, access_token=GOOD)
+REDDIT = Reddit(id="d", pixel_id="a2_abc", access_token=GOOD)
+AWIN = Awin(id="d", advertiser_id="12345", api_key=GOOD)
+
+TELLING: tuple[AnyDestination, ...] = (
+    META, DATA_MANAGER, GOOGLE_ADS_API, KLAVIYO, PINTEREST, SNAPCHAT, LINKEDIN, REDDIT, AWIN,
+)  # fmt: skip
+SILENT: tuple[AnyDestination, ...] = (
+    Webhook(id="d", url="https://hooks.example.com/in", secret=Secret(WEBHOOK_SECRET)),
+    Criteo(id="d", partner_id="98765", caller_id="4321"),
+    Taboola(id="d", account_id="1234567"),
+    Awin(id="d", advertiser_id="12345", via="sread"),
+)
+OTHER_ACCOUNT: tuple[AnyDestination, ...] = (
+    msgspec.structs.replace(META, pixel_id="99"),
+    msgspec.structs.replace(PINTEREST, ad_account_id="99"),
+    msgspec.structs.replace(SNAPCHAT, pixel_id="99"),
+    msgspec.structs.replace(REDDIT, pixel_id="a2_other"),
+    msgspec.structs.replace(AWIN, advertiser_id="99"),
+    msgspec.structs.replace(LINKEDIN, conversion_rules={"purchase_placed": "99"}),
+)
+
+
+@asynccontextmanager
+async def platforms() -> AsyncIterator[Simulator]:
+    """Each knows one account and one token."""
+    token = GOOD.reveal()
+    known = Account(access_tokens=frozenset({token}), refresh_tokens=frozenset({token}))
+    sims: list[Platform] = [
+        MetaSim(pixel_id=META.pixel_id, access_token=token),
+        Ga4Sim(),
+        GoogleAdsSim(known),
+        WebhookSim(),
+        LinkedInSim(access_token=token, rules={"12345678": "ok"}),
+        RedditSim(pixel_id=REDDIT.pixel_id, access_token=token),
+        CriteoSim(),
+        TikTokSim(event_source_id=TIKTOK.event_source_id, access_token=token),
+        PinterestSim(ad_account_id=PINTEREST.ad_account_id, access_token=token),
+        SnapchatSim(asset_id=SNAPCHAT.pixel_id, access_token=token),
+        KlaviyoSim(api_key=token),
+        AwinSim(api_key=token, advertiser_id=AWIN.advertiser_id),
+        TaboolaSim(),
+    ]
+    async with Simulator(sims).running() as simulator:
+        yield simulator
+        assert [name for name in simulator.names() if simulator.accepted(name)] == []  # nothing was counted
+
+
+def at(simulator: Simulator, destination: AnyDestination) -> AnyDestination:
+    base_url = simulator.url(destination.platform)
+    return msgspec.structs.replace(destination, base_url=base_url, allow_private=True)
+
+
+async def tried(simulator: Simulator, destination: AnyDestination) -> CredentialCheck:
+    return await try_credentials(at(simulator, destination))
+
+
+def named(destination: Destination) -> str:
+    return f"{destination.platform}-{getattr(destination, 'via', '')}".rstrip("-")
+
+
+@pytest.mark.parametrize("destination", TELLING, ids=named)
+async def test_right_credentials_pass(destination: AnyDestination) -> None:
+    async with platforms() as simulator:
+        assert isinstance(await tried(simulator, destination), CheckPassed)
+
+
+@pytest.mark.parametrize("destination", [*TELLING, TIKTOK], ids=named)
+async def test_a_wrong_token_fails_in_the_platforms_words_without_the_token(destination: AnyDestination) -> None:
+    field = "api_key" if hasattr(destination, "api_key") else "access_token"
+    async with platforms() as simulator:
+        found = await tried(simulator, msgspec.structs.replace(destination, **{field: BAD}))
+    assert isinstance(found, CheckFailed)
+    assert found.words
+    assert BAD.reveal() not in found.words
+
+
+@pytest.mark.parametrize("destination", OTHER_ACCOUNT, ids=named)
+async def test_an_account_that_is_not_the_tokens_fails(destination: AnyDestination) -> None:
+    async with platforms() as simulator:
+        assert isinstance(await tried(simulator, destination), CheckFailed)
+
+
+async def test_what_a_platform_does_not_check_is_not_claimed() -> None:
+    async with platforms() as simulator:
+        ga4 = await tried(simulator, Ga4(id="d", measurement_id="G-ABCDE12345", api_secret=GOOD))
+        tiktok = await tried(simulator, TIKTOK)
+    assert isinstance(ga4, CheckUnsure)
+    assert "neither api_secret nor measurement_id" in ga4.words
+    assert isinstance(tiktok, CheckUnsure)
+
+
+@pytest.mark.parametrize("destination", SILENT, ids=named)
+async def test_a_platform_without_a_check_is_asked_nothing(destination: AnyDestination) -> None:
+    async with platforms() as simulator:
+        found = await tried(simulator, destination)
+        assert isinstance(found, CheckUnsure)
+        assert simulator.requests(destination.platform) == 0
+
+
+async def test_a_refused_refresh_token_fails_in_the_token_endpoints_words() -> None:
+    async with platforms() as simulator:
+        token_url = simulator.url("google_ads") + "/token"
+        wrong = GoogleAds(id="d", refresh_token=BAD, token_url=token_url, **OAUTH, **ACTIONS)
+        right = msgspec.structs.replace(wrong, refresh_token=GOOD)
+        assert isinstance(await tried(simulator, right), CheckPassed)
+        found = await tried(simulator, wrong)
+    assert isinstance(found, CheckFailed)
+    assert "Token has been expired or revoked" in found.words
+
+
+@pytest.mark.parametrize("kind", ["status", "rate_limit", "garbage", "reset", "redirect", "endless", "gzip_bomb"])
+async def test_a_platform_in_trouble_leaves_it_open(kind: Any) -> None:
+    async with platforms() as simulator:
+        for destination in TELLING:
+            simulator.fail(destination.platform, Fault(kind=kind))
+            assert isinstance(await tried(simulator, destination), CheckUnsure), (kind, named(destination))
+
+
+async def test_a_platform_that_is_not_there_leaves_it_open() -> None:
+    gone = msgspec.structs.replace(META, base_url="http://127.0.0.1:9", allow_private=True)
+    assert isinstance(await try_credentials(gone), CheckUnsure)
+
+
+async def test_an_address_inside_is_refused_before_anything_is_sent() -> None:
+    async with platforms() as simulator:
+        inside = msgspec.structs.replace(META, base_url=simulator.url("meta"))
+        assert isinstance(await try_credentials(inside), CheckUnsure)
+        assert simulator.requests("meta") == 0
+
+
+ODD = (
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b'"text"',
+    b'{"error":[]}',
+    b'{"error":{"code":{}}}',
+    b"\xff\xfe",
+    b"<html>",
+    b"[" * 9_000,
+)
+
+
+class Answering:
+    """A platform that gives one answer to everything."""
+
+    def __init__(self, answer: Response) -> None:
+        self._answer = answer
+
+    async def send(self, request: Request) -> Response | Failure:
+        return self._answer
+
+    async def close_idle(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("destination", [*TELLING, TIKTOK, *SILENT], ids=named)
+async def test_no_answer_whatever_raises(destination: AnyDestination) -> None:
+    for status in (200, 202, 206, 302, 400, 401, 403, 404, 410, 413, 422, 429, 500):
+        for body in ODD:
+            found = await try_over(destination, Answering(Response(status=status, body=body)), at_ms=1_795_000_000_000)
+            assert isinstance(found, CheckPassed | CheckFailed | CheckUnsure)
+
+
+@pytest.mark.parametrize("platform", sorted({one.platform for one in (*TELLING, TIKTOK, *SILENT)} | {"ga4"}))
+def test_each_page_says_what_connecting_checks(platform: str) -> None:
+    assert "What connecting checks" in (DOCS / f"{platform}.md").read_text()
