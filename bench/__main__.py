@@ -9,14 +9,20 @@ from typing import Final
 import click
 from rich.console import Console
 
-from bench import ingest, pipeline, recovery, report, state
+from bench import catalogue, ingest, pipeline, recovery, report, state
 from bench.errors import BenchFailed
 from bench.report import Report
 from bench.setting import Setting, open_setting
 
 FILE_WIDTH: Final = 120
 BENCHES: Mapping[str, Callable[[Setting], Report]] = MappingProxyType(
-    {"ingest": ingest.run, "pipeline": pipeline.run, "recovery": recovery.run, "state": state.run}
+    {
+        "ingest": ingest.run,
+        "pipeline": pipeline.run,
+        "recovery": recovery.run,
+        "state": state.run,
+        "catalogue": catalogue.run,
+    }
 )
 
 

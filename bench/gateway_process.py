@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -18,11 +18,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from bench import traffic
+from bench import destinations, traffic
 from bench.errors import BenchFailed
 from bench.machine import Cores, on_cores
 from bench.simulator.server import Counts
-from bench.simulator.webhook import SECRET
 
 START_S: Final = 30.0
 STOP_S: Final = 30.0
@@ -40,45 +39,8 @@ log_level = "info"
 id = "{site}"
 write_keys = ["{write_key}"]
 purchase_hold_s = 0
+keep_plaintext = "{plaintext}"
 """
-DESTINATIONS: Final[Mapping[str, str]] = {
-    "meta": """
-[[sites.destinations]]
-id = "meta"
-type = "meta"
-pixel_id = "1234567890"
-access_token = "bench-token"
-base_url = "{url}/meta"
-allow_private = true
-""",
-    "google_ads": """
-[[sites.destinations]]
-id = "google-ads"
-type = "google_ads"
-customer_id = "1234567890"
-conversion_actions = {{ {actions} }}
-access_token = "bench-token"
-base_url = "{url}/google_ads"
-allow_private = true
-""",
-    "ga4": """
-[[sites.destinations]]
-id = "ga4"
-type = "ga4"
-measurement_id = "G-BENCH12345"
-api_secret = "bench-secret"
-base_url = "{url}/ga4"
-allow_private = true
-""",
-    "webhook": """
-[[sites.destinations]]
-id = "webhook"
-type = "webhook"
-url = "{url}/webhook/events"
-secret = "{webhook_secret}"
-allow_private = true
-""",
-}
 
 
 class Child:
@@ -123,8 +85,9 @@ class Platforms(Child):
         return msgspec.json.decode(self._ask("GET", "counts"), type=dict[str, Counts])
 
     def accepted(self, names: Sequence[str]) -> int:
+        """What the platforms of these destinations took."""
         counts = self.counts()
-        return sum(counts[name].accepted for name in names)
+        return sum(counts[name].accepted for name in {destinations.PLATFORMS[name] for name in names})
 
     def fail(self, name: str, status: int) -> None:
         self._ask("POST", f"fail/{name}", msgspec.json.encode({"kind": "status", "status": status}))
@@ -156,12 +119,16 @@ class _Line(Struct, frozen=True):
 
 @contextmanager
 def running_gateway(
-    directory: Path, cores: Cores, platforms: Platforms | None = None, names: Sequence[str] = ()
+    directory: Path,
+    cores: Cores,
+    platforms: Platforms | None = None,
+    names: Sequence[str] = (),
+    conversions: Sequence[str] = traffic.NAMES,
 ) -> Iterator[Gateway]:
     """`gateway run` with its data in `directory`. Raises BenchFailed where it does not start, restarts or stops ill."""
     directory.mkdir(parents=True, exist_ok=True)
     config_path = directory / "config.toml"
-    config_path.write_text(config(directory / "data", platforms, names), "utf-8")
+    config_path.write_text(config(directory / "data", platforms, names, conversions), "utf-8")
     command = [sys.executable, "-m", "gateway", "run", "--config", str(config_path)]
     log_path = directory / "gateway.log"
     with log_path.open("wb") as log, on_cores(cores.server):
@@ -175,12 +142,15 @@ def running_gateway(
         _stop(process)
 
 
-def config(data_dir: Path, platforms: Platforms | None, names: Sequence[str]) -> str:
-    text = CONFIG.format(data_dir=data_dir, site=SITE, write_key=traffic.WRITE_KEY)
-    actions = ", ".join(f'{name} = "{111222333 + index}"' for index, name in enumerate(traffic.NAMES))
+def config(
+    data_dir: Path, platforms: Platforms | None, names: Sequence[str], conversions: Sequence[str] = traffic.NAMES
+) -> str:
+    """`names`: destinations; `conversions`: events that have a conversion action where a platform needs one."""
+    plaintext = "sealed" if destinations.NEEDS_PLAINTEXT & set(names) else "no"
+    text = CONFIG.format(data_dir=data_dir, site=SITE, write_key=traffic.WRITE_KEY, plaintext=plaintext)
     for name in names:
         assert platforms is not None, "destinations need platforms"
-        text += DESTINATIONS[name].format(url=platforms.url, actions=actions, webhook_secret=SECRET)
+        text += destinations.block(name, platforms.url, conversions)
     return text
 
 
