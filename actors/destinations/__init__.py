@@ -16,6 +16,7 @@ klaviyo.py     Klaviyo Events API; klaviyo_fields.py, klaviyo_answers.py
 awin.py        Awin, by its Conversion API or sread.php; awin_orders.py, awin_answers.py
 taboola.py     Taboola, in bulk or by postback
 credential_checks.py  how credentials are tried, without anything being counted
+carried.py     which identifiers a request carries
 minimise.py    what of page addresses and custom properties may leave
 redaction.py   a platform's words without secrets and personal data
 """

@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Struct, field
 
 from actors.destinations import awin_answers as answers
+from actors.destinations import carried
 from actors.destinations.awin_orders import Order, Row, order_of
 from actors.destinations.base import (
     Attempt,
@@ -108,6 +109,8 @@ class Awin(Destination, frozen=True, kw_only=True, tag="awin"):
     limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, answer_bytes=500_000)
     names: ClassVar[Mapping[str, str | None]] = NAMES
     takes_custom: ClassVar[bool] = False  # unless it stands in `sales` or `leads`
+    match_on: ClassVar[int] = carried.CLICK_ID
+    click_ids: ClassVar[tuple[str, ...]] = ("awc",)
     default_base_url: ClassVar[str] = "https://api.awin.com"
 
     def problems(self) -> Iterable[tuple[str, str]]:
@@ -164,7 +167,7 @@ class Awin(Destination, frozen=True, kw_only=True, tag="awin"):
         body = encode_json(self._order(event, order))
         if len(body) > self.limits.body_bytes:
             return Drop(f"order of {len(body)} bytes; at most {self.limits.body_bytes} are sent in a request")
-        return Payload(body)
+        return Payload(body, carries=carried.CLICK_ID if order.awc else 0)
 
     def _channel(self, event: Event) -> str:
         told = event.custom_data.properties.get(self.channel_property or "")
@@ -198,7 +201,7 @@ class Awin(Destination, frozen=True, kw_only=True, tag="awin"):
         if len(query) > SREAD_CHARS:
             return Drop(f"address of {len(query)} characters; sread.php is sent at most {SREAD_CHARS}")
         body = encode_json(Sent(order_reference=order.reference, awc=order.awc, query=query))
-        return Payload(body, encode_json([event.event_name, event.event_id]))
+        return Payload(body, encode_json([event.event_name, event.event_id]), carried.CLICK_ID)
 
     def _query(self, order: Order) -> Iterable[tuple[str, str | None]]:
         amount = f"{order.amount:.2f}"

@@ -52,6 +52,7 @@ class Payload(Struct, frozen=True):
 
     body: bytes  # JSON of the event's own part
     envelope: bytes = b""  # JSON of what stands at the request's level, or any other key that must not be mixed
+    carries: int = 0  # bits of carried.py: the identifiers that are in it
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -202,6 +203,9 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     needs: ClassVar[tuple[Purpose, ...]] = ("marketing",)
     without_sale: ClassVar[bool] = True  # may get events with sale_of_data denied (with the platform's own flag)
     takes_custom: ClassVar[bool] = True  # custom events are sent under their own name
+    match_on: ClassVar[int] = 0  # bits of carried.py: what the platform finds people by; 0: it looks for none
+    click_ids: ClassVar[tuple[str, ...]] = ()  # fields of `UserData` that hold the platform's own click id
+    browser_ids: ClassVar[tuple[str, ...]] = ()  # and its own id of a browser
     needs_plaintext: ClassVar[bool] = False  # opens the sealed plaintext, where the site keeps it
     default_base_url: ClassVar[str]
 
@@ -227,6 +231,10 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
             return "sale_of_data"
         needed = self.needs if self.consent is None else self.consent
         return next((purpose for purpose in needed if getattr(event.consent, purpose) == "denied"), None)
+
+    def matches_on(self) -> int:
+        """What it finds people by; the way into a platform may decide."""
+        return self.match_on
 
     def max_age_s(self, event: Event) -> int | None:
         """How old this event may be when it is sent; a platform may take some kinds later than others."""

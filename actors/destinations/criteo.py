@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from actors.destinations import carried
 from actors.destinations.ads_shared import count_of, opaque
 from actors.destinations.base import (
     Attempt,
@@ -67,6 +68,9 @@ NAMES: Mapping[str, str | None] = {
     "newsletter_subscribed": None, "appointment_scheduled": None, "application_submitted": None,
     "donation_made": None, "store_located": None, "message_clicked": None,
 }
+IDENTIFIERS: carried.Keys = {
+    "email": carried.EMAIL, "mapped_user_id": carried.BROWSER_ID, "ip": carried.IP, "useragent": carried.USER_AGENT,
+}
 # fmt: on
 LISTED = frozenset({"viewList", "viewItem"})  # items by id
 PRICED = frozenset({"viewBasket", "addToCart", "beginCheckout", "addPaymentInfo", "trackTransaction"})
@@ -89,6 +93,8 @@ class Criteo(Destination, frozen=True, kw_only=True, tag="criteo"):
     names: ClassVar[Mapping[str, str | None]] = NAMES
     without_sale: ClassVar[bool] = False  # contracts/consent.md, section 3
     takes_custom: ClassVar[bool] = False
+    match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
+    browser_ids: ClassVar[tuple[str, ...]] = ("criteo_id",)
     default_base_url: ClassVar[str] = "https://widget.criteo.com"
 
     def problems(self) -> Iterable[tuple[str, str]]:
@@ -111,10 +117,11 @@ class Criteo(Destination, frozen=True, kw_only=True, tag="criteo"):
         identity = _identity(event.user_data)
         if not identity:
             return Drop("no identifier that Criteo knows: give criteo_id (cookie crto_mapped_user_id) or an email")
-        body = encode_json(self._message(event, name, identity))
+        message = self._message(event, name, identity)
+        body = encode_json(message)
         if len(body) > self.limits.body_bytes:
             return Drop(f"event of {len(body)} bytes; a request holds {self.limits.body_bytes}")
-        return Payload(body)
+        return Payload(body, carries=carried.carried(identity.keys() | message.keys(), IDENTIFIERS))
 
     def request(self, payloads: Sequence[Payload], attempt: Attempt) -> Request:
         [payload] = payloads

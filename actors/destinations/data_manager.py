@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from actors.destinations import carried
 from actors.destinations.base import (
     Again,
     Delivered,
@@ -43,6 +44,12 @@ if TYPE_CHECKING:
     from actors.destinations.google_ads import GoogleAds
 
 TRANSACTION_ID_CHARS = 512  # section 4: what walkerOS cuts at
+# fmt: off
+IDENTIFIERS: carried.Keys = {
+    "adIdentifiers": carried.CLICK_ID, "emailAddress": carried.EMAIL, "phoneNumber": carried.PHONE,
+    "address": carried.NAMES | carried.PLACE, "ipAddress": carried.IP, "userAgent": carried.USER_AGENT,
+}
+# fmt: on
 SOURCES = {"website": "WEB", "app": "APP", "physical_store": "IN_STORE", "phone_call": "PHONE", "chat": "MESSAGE"}
 CONSENT = {"granted": "CONSENT_GRANTED", "denied": "CONSENT_DENIED"}
 
@@ -100,6 +107,12 @@ def record(settings: "GoogleAds", event: Event) -> dict[str, Any] | Drop:
             if (text := custom_text(event, name))
         ],
     )
+
+
+def carried_by(entry: dict[str, Any]) -> int:
+    """The identifiers in an entry of `events[]`."""
+    people = {kind for one in entry.get("userData", {}).get("userIdentifiers", ()) for kind in one}
+    return carried.carried(people | entry.keys() | entry.get("eventDeviceInfo", {}).keys(), IDENTIFIERS)
 
 
 def body(settings: "GoogleAds", payloads: Sequence[Payload]) -> bytes:

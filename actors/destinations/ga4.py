@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from actors.destinations import carried
 from actors.destinations.base import (
     DAY_S,
     Attempt,
@@ -50,6 +51,15 @@ from actors.event import Event, Purpose, UserData
 from actors.secret import Secret
 
 REQUEST_BYTES = 130_000
+# `client_id` is told apart: it may be the gateway's own.
+# fmt: off
+IDENTIFIERS: carried.Keys = {
+    "sha256_email_address": carried.EMAIL, "sha256_phone_number": carried.PHONE, "user_id": carried.EXTERNAL_ID,
+    "ip_override": carried.IP, "user_agent": carried.USER_AGENT,
+    "sha256_first_name": carried.FIRST_NAME, "sha256_last_name": carried.LAST_NAME,
+    "city": carried.CITY, "postal_code": carried.POSTAL_CODE, "country": carried.COUNTRY,
+}
+# fmt: on
 WRAPPING_BYTES = 1_000  # brackets, commas and `validation_behavior` around payloads and envelope
 
 NOT_CHECKED = (
@@ -76,6 +86,8 @@ class Ga4(Destination, frozen=True, kw_only=True, tag="ga4"):
     limits: ClassVar[Limits] = Limits(events=25, body_bytes=REQUEST_BYTES - WRAPPING_BYTES, age_s=3 * DAY_S)
     names: ClassVar[Mapping[str, str | None]] = NAMES
     needs: ClassVar[tuple[Purpose, ...]] = ("analytics",)
+    match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS) | carried.BROWSER_ID
+    browser_ids: ClassVar[tuple[str, ...]] = ("ga_client_id",)
     default_base_url: ClassVar[str] = "https://www.google-analytics.com"
 
     def problems(self) -> Iterable[tuple[str, str]]:
@@ -116,10 +128,11 @@ class Ga4(Destination, frozen=True, kw_only=True, tag="ga4"):
             return params
         stamp_micros = happened_at_ms(event) * 1_000
         body = encode_json({"timestamp_micros": stamp_micros, "name": name, "params": params})
-        envelope = encode_json(_envelope(event, self.send_user_data))
+        person = _envelope(event, self.send_user_data)
+        envelope = encode_json(person)
         if len(body) + len(envelope) > self.limits.body_bytes:
             return Drop(f"event of {len(body) + len(envelope)} bytes; GA4 takes {REQUEST_BYTES} a request")
-        return Payload(body, envelope)
+        return Payload(body, envelope, _carried(person, event.user_data))
 
     def request(self, payloads: Sequence[Payload], attempt: Attempt) -> Request:
         """A single event's time stands at the request's level, as in Google's samples; of several each has its own."""
@@ -173,6 +186,13 @@ def _envelope(event: Event, send_user_data: bool) -> dict[str, Any]:
         user_agent=user.client_user_agent,
         user_data=_user_data(user) if may_send else None,
     )
+
+
+def _carried(person: dict[str, Any], user: UserData) -> int:
+    data: dict[str, Any] = person.get("user_data", {})
+    [address] = data.get("address", [{}])
+    browser = carried.BROWSER_ID if user.ga_client_id else 0
+    return browser | carried.carried(person.keys() | data.keys() | address.keys(), IDENTIFIERS)
 
 
 def _consent(event: Event) -> dict[str, str]:

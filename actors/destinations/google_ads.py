@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from msgspec import field
 
-from actors.destinations import data_manager, google_ads_api, google_ads_api_answers
+from actors.destinations import carried, data_manager, google_ads_api, google_ads_api_answers
 from actors.destinations.base import (
     DAY_S,
     Attempt,
@@ -76,6 +76,8 @@ class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
     limits: ClassVar[Limits] = Limits(events=2_000, body_bytes=4_000_000, age_s=90 * DAY_S, answer_bytes=ANSWER_BYTES)
     # A cancellation or refund as a conversion would count up: Google wants an adjustment of the first (section 5).
     names: ClassVar[Mapping[str, str | None]] = {"order_cancelled": None, "order_refunded": None}
+    match_on: ClassVar[int] = carried.kinds_of(data_manager.IDENTIFIERS)
+    click_ids: ClassVar[tuple[str, ...]] = ("gclid", "gbraid", "wbraid")
     default_base_url: ClassVar[str] = DATA_MANAGER_URL
 
     def problems(self) -> Iterable[tuple[str, str]]:
@@ -91,6 +93,10 @@ class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
         if self.events is not None and event_name not in self.events and "*" not in self.events:
             return False
         return event_name in self.conversion_actions or bool(self.conversion_labels) or self.is_label_action
+
+    def matches_on(self) -> int:
+        """The Google Ads API takes no address, IP address or user agent."""
+        return carried.kinds_of(google_ads_api.IDENTIFIERS) if self.via == "google_ads_api" else self.match_on
 
     def api_url(self, path: str) -> str:
         default = GOOGLE_ADS_URL if self.via == "google_ads_api" else DATA_MANAGER_URL
@@ -145,10 +151,12 @@ class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
         if action_id is None:
             return Drop("no conversion action for this event: its label is not in conversion_labels")
         if self.via == "google_ads_api":
-            row, envelope = google_ads_api.row(self, event, action_id), b""
-        else:
-            row, envelope = data_manager.record(self, event), action_id.encode()
-        return row if isinstance(row, Drop) else Payload(encode_json(row), envelope)
+            row = google_ads_api.row(self, event, action_id)
+            return row if isinstance(row, Drop) else Payload(encode_json(row), b"", google_ads_api.carried_by(row))
+        record = data_manager.record(self, event)
+        if isinstance(record, Drop):
+            return record
+        return Payload(encode_json(record), action_id.encode(), data_manager.carried_by(record))
 
     def action_id(self, event: Event) -> str | None:
         """The conversion action: that of the label which came with the event, else that of its name."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from actors.destinations import carried
 from actors.destinations.base import Drop, Payload, drop_absent
 from actors.destinations.google_shared import ClickId, click_id, custom_text, email_digest, order_key, phone_digest
 from actors.event import CustomData, Event
@@ -15,6 +16,13 @@ from actors.event import CustomData, Event
 if TYPE_CHECKING:
     from actors.destinations.google_ads import GoogleAds
 
+IDENTIFIERS: carried.Keys = {
+    "gclid": carried.CLICK_ID,
+    "gbraid": carried.CLICK_ID,
+    "wbraid": carried.CLICK_ID,
+    "hashedEmail": carried.EMAIL,
+    "hashedPhoneNumber": carried.PHONE,
+}
 ENVIRONMENTS = {"website": "WEB", "app": "APP"}
 CONSENT = {"granted": "GRANTED", "denied": "DENIED"}
 
@@ -40,6 +48,12 @@ def row(settings: "GoogleAds", event: Event, action_id: str) -> dict[str, Any] |
         cartData=_cart_data(settings, custom) if click is None or click.kind == "gclid" else None,
         customVariables=_custom_variables(settings, event),
     )
+
+
+def carried_by(row: dict[str, Any]) -> int:
+    """The identifiers in an entry of `conversions[]`."""
+    people = {name for one in row.get("userIdentifiers", ()) for name in one}
+    return carried.carried(people | row.keys(), IDENTIFIERS)
 
 
 def body(settings: "GoogleAds", payloads: Sequence[Payload]) -> bytes:

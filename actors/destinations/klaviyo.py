@@ -16,11 +16,12 @@ page leaves a doubt, the safe way:
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Raw, Struct
 
+from actors.destinations import carried
 from actors.destinations import klaviyo_answers as answers
 from actors.destinations.base import (
     Attempt,
@@ -70,6 +71,12 @@ NAMES: Mapping[str, str | None] = {
     "store_located": "Located Store",
     "message_clicked": None,  # Klaviyo records its own
 }
+IDENTIFIERS: carried.Keys = {
+    "email": carried.EMAIL, "phone_number": carried.PHONE, "external_id": carried.EXTERNAL_ID,
+    "id": carried.CLICK_ID, "_kx": carried.CLICK_ID,  # either is Klaviyo's own, from a link in one of its messages
+    "ip": carried.IP, "first_name": carried.FIRST_NAME, "last_name": carried.LAST_NAME,
+    "city": carried.CITY, "zip": carried.POSTAL_CODE, "country": carried.COUNTRY,
+}
 # fmt: on
 
 _KEY = re.compile(r"[\x21-\x7e]{1,1000}")
@@ -110,6 +117,8 @@ class Klaviyo(Destination, frozen=True, kw_only=True, tag="klaviyo"):
     limits: ClassVar[Limits] = Limits(events=JOB_EVENTS, body_bytes=REQUEST_BYTES - 1_000, answer_bytes=1_000_000)
     names: ClassVar[Mapping[str, str | None]] = NAMES
     needs_plaintext: ClassVar[bool] = True
+    match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
+    click_ids: ClassVar[tuple[str, ...]] = ("kx", "klaviyo_id")
     default_base_url: ClassVar[str] = "https://a.klaviyo.com"
 
     def problems(self) -> Iterable[tuple[str, str]]:
@@ -149,7 +158,7 @@ class Klaviyo(Destination, frozen=True, kw_only=True, tag="klaviyo"):
         body = encode_json(entry)
         if len(body) > self.limits.body_bytes:
             return Drop(f"event of {len(body)} bytes; Klaviyo takes {REQUEST_BYTES} a request")
-        return Payload(body, envelope)
+        return Payload(body, envelope, _carried(profile))
 
     def _entry(self, event: Event, name: str, profile: dict[str, object]) -> tuple[dict[str, object], bytes]:
         """The profile's entry of a bulk job. One with several events goes out alone: a job holds 1,000 in all."""
@@ -204,6 +213,12 @@ class Klaviyo(Destination, frozen=True, kw_only=True, tag="klaviyo"):
         if not any(answers.has_words(verdict) for verdict in verdicts):
             return verdicts
         return conceal_all(verdicts, [self.api_key], [_person(payload) for payload in payloads])
+
+
+def _carried(profile: dict[str, Any]) -> int:
+    attributes = profile["attributes"]
+    sent = profile.keys() | attributes.keys() | attributes.get("location", {}).keys()
+    return carried.carried(sent, IDENTIFIERS)
 
 
 def _nobody(event: Event) -> str:

@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from msgspec import field
 
+from actors.destinations import carried
 from actors.destinations.ads_shared import amount, country_code, currency, opaque
 from actors.destinations.base import (
     DAY_S,
@@ -69,6 +70,12 @@ NAMES: Mapping[str, str | None] = {
     "application_submitted": "SUBMIT_APPLICATION", "donation_made": "DONATE", "store_located": None,
     "message_clicked": "OUTBOUND_CLICK",
 }
+IDENTIFIERS: carried.Keys = {
+    "SHA256_EMAIL": carried.EMAIL, "LINKEDIN_FIRST_PARTY_ADS_TRACKING_UUID": carried.CLICK_ID,
+    "PLAINTEXT_IP_ADDRESS": carried.IP, "externalIds": carried.EXTERNAL_ID,
+    "firstName": carried.FIRST_NAME, "lastName": carried.LAST_NAME,
+    "hashedFirstName": carried.FIRST_NAME, "hashedLastName": carried.LAST_NAME,
+}
 # fmt: on
 
 _RULE = re.compile(r"[0-9]{1,19}")
@@ -92,6 +99,8 @@ class LinkedIn(Destination, frozen=True, kw_only=True, tag="linkedin"):
     limits: ClassVar[Limits] = Limits(events=5_000, body_bytes=1_000_000, age_s=90 * DAY_S, answer_bytes=1_000_000)
     names: ClassVar[Mapping[str, str | None]] = NAMES
     without_sale: ClassVar[bool] = False  # LinkedIn has no limited mode (contracts/consent.md, section 3)
+    match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
+    click_ids: ClassVar[tuple[str, ...]] = ("li_fat_id",)
     default_base_url: ClassVar[str] = "https://api.linkedin.com"
 
     def problems(self) -> Iterable[tuple[str, str]]:
@@ -151,7 +160,8 @@ class LinkedIn(Destination, frozen=True, kw_only=True, tag="linkedin"):
         body = encode_json(_conversion_event(event, rule, user))
         if len(body) > self.limits.body_bytes:
             return Drop(f"event of {len(body)} bytes; a request holds {self.limits.body_bytes}")
-        return Payload(body, rule.encode())
+        sent = {one["idType"] for one in user["userIds"]} | user.keys() | user.get("userInfo", {}).keys()
+        return Payload(body, rule.encode(), carried.carried(sent, IDENTIFIERS))
 
     def request(self, payloads: Sequence[Payload], attempt: Attempt) -> Request:
         body = b'{"elements":[' + b",".join(payload.body for payload in payloads) + b"]}"

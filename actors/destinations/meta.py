@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from actors.destinations import carried
 from actors.destinations import meta_places as places
 from actors.destinations.base import (
     DAY_S,
@@ -82,6 +83,13 @@ OWN_FIELDS = frozenset({
     "value", "currency", "content_ids", "contents", "content_type", "content_name", "content_category", "num_items",
     "order_id", "search_string",
 })
+IDENTIFIERS: carried.Keys = {
+    "em": carried.EMAIL, "ph": carried.PHONE, "external_id": carried.EXTERNAL_ID,
+    "fbc": carried.CLICK_ID, "fbp": carried.BROWSER_ID,
+    "client_ip_address": carried.IP, "client_user_agent": carried.USER_AGENT,
+    "fn": carried.FIRST_NAME, "ln": carried.LAST_NAME,
+    "ct": carried.CITY, "zp": carried.POSTAL_CODE, "country": carried.COUNTRY,
+}
 # fmt: on
 NUMBERS = frozenset({"predicted_ltv", "net_revenue"})
 
@@ -103,6 +111,9 @@ class Meta(Destination, frozen=True, kw_only=True, tag="meta"):
     platform: ClassVar[str] = "meta"
     limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, age_s=7 * DAY_S)
     names: ClassVar[Mapping[str, str | None]] = NAMES
+    match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
+    click_ids: ClassVar[tuple[str, ...]] = ("fbc",)
+    browser_ids: ClassVar[tuple[str, ...]] = ("fbp",)
     default_base_url: ClassVar[str] = "https://graph.facebook.com"
 
     def problems(self) -> Iterable[tuple[str, str]]:
@@ -145,7 +156,9 @@ class Meta(Destination, frozen=True, kw_only=True, tag="meta"):
         body = encode_json(_server_event(event, name, user_data, custom_data))
         if len(body) > self.limits.body_bytes:
             return Drop(f"event of {len(body)} bytes; Meta takes {self.limits.body_bytes} a request")
-        return Payload(body, STORE_ENVELOPE if event.action_source == "physical_store" else b"")
+        envelope = STORE_ENVELOPE if event.action_source == "physical_store" else b""
+        carries = carried.of_customer(carried.carried(user_data, IDENTIFIERS), event.user_data)
+        return Payload(body, envelope, carries)
 
     def request(self, payloads: Sequence[Payload], attempt: Attempt) -> Request:
         token = quote(self.access_token.reveal(), safe="")

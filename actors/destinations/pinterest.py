@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from actors.destinations import ads_shared as shared
+from actors.destinations import carried
 from actors.destinations.base import (
     Attempt,
     CredentialCheck,
@@ -60,6 +61,12 @@ NAMES: Mapping[str, str | None] = {
     "application_submitted": "submit_application", "donation_made": None, "store_located": "find_location",
     "message_clicked": None,
 }
+IDENTIFIERS: carried.Keys = {
+    "em": carried.EMAIL, "ph": carried.PHONE, "external_id": carried.EXTERNAL_ID, "click_id": carried.CLICK_ID,
+    "client_ip_address": carried.IP, "client_user_agent": carried.USER_AGENT,
+    "fn": carried.FIRST_NAME, "ln": carried.LAST_NAME,
+    "ct": carried.CITY, "zp": carried.POSTAL_CODE, "country": carried.COUNTRY,
+}
 # fmt: on
 EVENT_RESULT_BYTES = 500  # of one event in an answer, with its messages
 
@@ -79,6 +86,8 @@ class Pinterest(Destination, frozen=True, kw_only=True, tag="pinterest"):
     platform: ClassVar[str] = "pinterest"
     limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, answer_bytes=1_000 * EVENT_RESULT_BYTES)
     names: ClassVar[Mapping[str, str | None]] = NAMES
+    match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
+    click_ids: ClassVar[tuple[str, ...]] = ("epik",)
     default_base_url: ClassVar[str] = "https://api.pinterest.com"
 
     def problems(self) -> Iterable[tuple[str, str]]:
@@ -124,7 +133,8 @@ class Pinterest(Destination, frozen=True, kw_only=True, tag="pinterest"):
         body = encode_json(_event(event, name, action_source, user_data, custom_data))
         if len(body) > self.limits.body_bytes:
             return Drop(f"event of {len(body)} bytes; at most {self.limits.body_bytes} a request")
-        return Payload(body, encode_json(event.event_id) if self.test else b"")
+        envelope = encode_json(event.event_id) if self.test else b""
+        return Payload(body, envelope, carried.carried(user_data, IDENTIFIERS))
 
     def request(self, payloads: Sequence[Payload], attempt: Attempt) -> Request:
         query = "?test=true" if self.test else ""

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from actors.destinations import carried
 from actors.destinations.ads_shared import country_code, currency, num_items, opaque
 from actors.destinations.base import (
     DAY_S,
@@ -65,6 +66,11 @@ NAMES: Mapping[str, str | None] = {
     "appointment_scheduled": "appointment_scheduled", "application_submitted": "LEAD",
     "donation_made": "donation_made", "store_located": "store_located", "message_clicked": "message_clicked",
 }
+IDENTIFIERS: carried.Keys = {
+    "email": carried.EMAIL, "phone_number": carried.PHONE, "external_id": carried.EXTERNAL_ID,
+    "click_id": carried.CLICK_ID, "uuid": carried.BROWSER_ID,
+    "ip_address": carried.IP, "user_agent": carried.USER_AGENT,
+}
 # fmt: on
 STANDARD = frozenset(name for name in NAMES.values() if name is not None and name.isupper())
 CUSTOM = "CUSTOM"
@@ -87,6 +93,9 @@ class Reddit(Destination, frozen=True, kw_only=True, tag="reddit"):
     platform: ClassVar[str] = "reddit"
     limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, age_s=7 * DAY_S)  # bytes: not documented
     names: ClassVar[Mapping[str, str | None]] = NAMES
+    match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
+    click_ids: ClassVar[tuple[str, ...]] = ("rdt_cid",)
+    browser_ids: ClassVar[tuple[str, ...]] = ("rdt_uuid",)
     default_base_url: ClassVar[str] = "https://ads-api.reddit.com"
 
     def problems(self) -> Iterable[tuple[str, str]]:
@@ -122,10 +131,11 @@ class Reddit(Destination, frozen=True, kw_only=True, tag="reddit"):
         user, click_id = _user(event), opaque(event.user_data.rdt_cid)
         if not click_id and not MATCH_KEYS & user.keys():
             return Drop("no identifier that Reddit can match: give an email, phone, external_id, rdt_cid or rdt_uuid")
-        body = encode_json(_conversion_event(event, kind, name, click_id, user))
+        fields = _conversion_event(event, kind, name, click_id, user)
+        body = encode_json(fields)
         if len(body) > self.limits.body_bytes:
             return Drop(f"event of {len(body)} bytes; a request holds {self.limits.body_bytes}")
-        return Payload(body)
+        return Payload(body, carries=carried.carried(user.keys() | fields.keys(), IDENTIFIERS))
 
     def request(self, payloads: Sequence[Payload], attempt: Attempt) -> Request:
         """`test_id` stands at the request's level."""

@@ -23,6 +23,7 @@ import msgspec
 from msgspec import field
 
 from actors.destinations import ads_shared as shared
+from actors.destinations import carried
 from actors.destinations.base import (
     DAY_S,
     Attempt,
@@ -63,6 +64,13 @@ NAMES: Mapping[str, str | None] = {
     "application_submitted": None, "donation_made": None, "store_located": None,
     "message_clicked": None,
 }
+IDENTIFIERS: carried.Keys = {
+    "em": carried.EMAIL, "ph": carried.PHONE, "external_id": carried.EXTERNAL_ID,
+    "sc_click_id": carried.CLICK_ID, "sc_cookie1": carried.BROWSER_ID,
+    "client_ip_address": carried.IP, "client_user_agent": carried.USER_AGENT,
+    "fn": carried.FIRST_NAME, "ln": carried.LAST_NAME,
+    "ct": carried.CITY, "zp": carried.POSTAL_CODE, "country": carried.COUNTRY,
+}
 # fmt: on
 CUSTOM_NAMES = frozenset(f"CUSTOM_EVENT_{number}" for number in range(1, 6))
 EXTINFO = 16  # entries of `app_data.extinfo`; the first tells the system, the others are unknown here
@@ -90,6 +98,9 @@ class Snapchat(Destination, frozen=True, kw_only=True, tag="snapchat"):
     names: ClassVar[Mapping[str, str | None]] = NAMES
     without_sale: ClassVar[bool] = False
     takes_custom: ClassVar[bool] = False
+    match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
+    click_ids: ClassVar[tuple[str, ...]] = ("sc_click_id",)
+    browser_ids: ClassVar[tuple[str, ...]] = ("sc_cookie1",)
     default_base_url: ClassVar[str] = "https://tr.snapchat.com"
 
     def problems(self) -> Iterable[tuple[str, str]]:
@@ -146,7 +157,7 @@ class Snapchat(Destination, frozen=True, kw_only=True, tag="snapchat"):
         if len(body) > self.limits.body_bytes:
             return Drop(f"event of {len(body)} bytes; at most {self.limits.body_bytes} a request")
         asset_id = self.snap_app_id if app_data and self.snap_app_id else self.pixel_id
-        return Payload(body, asset_id.encode())
+        return Payload(body, asset_id.encode(), carried.carried(user_data, IDENTIFIERS))
 
     def request(self, payloads: Sequence[Payload], attempt: Attempt) -> Request:
         asset_id = payloads[0].envelope.decode()

@@ -22,6 +22,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import field
 
+from actors.destinations import carried
 from actors.destinations.base import (
     Attempt,
     Delivered,
@@ -87,6 +88,8 @@ class Taboola(Destination, frozen=True, kw_only=True, tag="taboola"):
     names: ClassVar[Mapping[str, str | None]] = NAMES
     without_sale: ClassVar[bool] = False
     takes_custom: ClassVar[bool] = False  # unless a rule is named for it in `conversions`
+    match_on: ClassVar[int] = carried.CLICK_ID
+    click_ids: ClassVar[tuple[str, ...]] = ("tblci",)
     default_base_url: ClassVar[str] = "https://trc.taboola.com"
 
     def problems(self) -> Iterable[tuple[str, str]]:
@@ -133,8 +136,8 @@ class Taboola(Destination, frozen=True, kw_only=True, tag="taboola"):
         if len(body) > self.limits.body_bytes:
             return Drop(f"action of {len(body)} bytes; at most {self.limits.body_bytes} are sent in a request")
         if self.via == "bulk":
-            return Payload(body)
-        alone = Payload(body, encode_json([event.event_name, event.event_id]))
+            return Payload(body, carries=carried.CLICK_ID)
+        alone = Payload(body, encode_json([event.event_name, event.event_id]), carried.CLICK_ID)
         if (chars := len(_query(alone))) > POSTBACK_CHARS:
             return Drop(f"address of {chars} characters; a postback is sent with at most {POSTBACK_CHARS}")
         return alone

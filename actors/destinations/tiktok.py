@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal, get_args
 from msgspec import field
 
 from actors.destinations import ads_shared as shared
+from actors.destinations import carried
 from actors.destinations.base import (
     DAY_S,
     Attempt,
@@ -69,6 +70,12 @@ MATCH_KEYS = frozenset({"email", "phone", "external_id", "ttclid", "ttp"})
 OWN_FIELDS = frozenset({
     "contents", "content_type", "content_ids", "currency", "value", "order_id", "num_items", "search_string", "query",
 })
+IDENTIFIERS: carried.Keys = {
+    "email": carried.EMAIL, "phone": carried.PHONE, "external_id": carried.EXTERNAL_ID,
+    "ttclid": carried.CLICK_ID, "ttp": carried.BROWSER_ID, "ip": carried.IP, "user_agent": carried.USER_AGENT,
+    "first_name": carried.FIRST_NAME, "last_name": carried.LAST_NAME,
+    "city": carried.CITY, "zip_code": carried.POSTAL_CODE, "country": carried.COUNTRY,
+}
 # fmt: on
 TEXTS = frozenset({"description", "shop_id", "delivery_category", "status"})
 
@@ -89,6 +96,9 @@ class TikTok(Destination, frozen=True, kw_only=True, tag="tiktok"):
     platform: ClassVar[str] = "tiktok"
     limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, age_s=28 * DAY_S)
     names: ClassVar[Mapping[str, str | None]] = NAMES
+    match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
+    click_ids: ClassVar[tuple[str, ...]] = ("ttclid",)
+    browser_ids: ClassVar[tuple[str, ...]] = ("ttp",)
     default_base_url: ClassVar[str] = "https://business-api.tiktok.com"
 
     def problems(self) -> Iterable[tuple[str, str]]:
@@ -144,7 +154,8 @@ class TikTok(Destination, frozen=True, kw_only=True, tag="tiktok"):
         envelope = _envelope(source, source_id)
         if len(body) + len(envelope) > self.limits.body_bytes:
             return Drop(f"event of {len(body)} bytes; at most {self.limits.body_bytes} a request")
-        return Payload(body, envelope)
+        carries = carried.of_customer(carried.carried(user, IDENTIFIERS), event.user_data)
+        return Payload(body, envelope, carries)
 
     def request(self, payloads: Sequence[Payload], attempt: Attempt) -> Request:
         head = payloads[0].envelope[:-1]
