@@ -335,7 +335,9 @@ class Dispatcher:
                 return Drop(reason)
             case Again(reason=reason):
                 work.again += 1
-                return verdict if work.again < AGAIN_MOST else Retry(reason)
+                if work.again < AGAIN_MOST:
+                    return verdict
+                return Split(reason) if batch > 1 else Retry(reason)  # whatever its company did: it costs no attempt
             case Refresh(reason=reason):
                 work.refreshes += 1
                 if work.refreshes > 1:

@@ -17,7 +17,7 @@ from store.records import DELIVERY, OUTBOX, AttemptRow, DeliveryRow, EventRow, O
 from store.writer import Apply, WriteTxn
 
 ATTEMPTS_KEPT = 30
-AGAIN_MOST = 20  # an innocent event that is refused so often in company is not sent in company again
+AGAIN_MOST = 20  # a batch whose innocents were refused so often is halved: naming the bad one by one ends nowhere
 
 _event_decoder = msgspec.msgpack.Decoder(Event)
 
