@@ -89,6 +89,10 @@ class Turn(Protocol):
         """The message is taken in the same commit, after this turn."""
         ...
 
+    def seen(self, event: Event, *, is_copy: bool = False) -> None:
+        """Counts the event at its site: one message to the site's actor for all alike of the batch."""
+        ...
+
     def alarm_at(self, at_ms: int | None) -> None:
         """Wakes this actor at that time, or never; one alarm per actor, durable, late rather than never."""
         ...

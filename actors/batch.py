@@ -145,7 +145,14 @@ class Batch:
     def accepted(self, event: Event) -> None:
         self._tally.site(event, accepted=1)
 
+    def told(self) -> list[tuple[Ref, Message]]:
+        """What is sent once for the whole batch, at its end."""
+        return self._tally.seen()
+
     # --- Turn ---
+
+    def seen(self, event: Event, *, is_copy: bool = False) -> None:
+        self._tally.see(event, is_copy)
 
     def send(self, ref: Ref, message: Message) -> None:
         self.sent.append((ref, message))

@@ -203,6 +203,8 @@ class Core:
             taken += 1
             if not poison and self._stopwatch() - started > BATCH_S:
                 break
+        for ref, message in batch.told():
+            self._take(batch, ref, message, poison)
         for shard, sequence in cursors.items():
             batch.move_cursor(shard, sequence)
         return cursors, taken

@@ -11,12 +11,14 @@ CUSTOM_KEPT = 200  # custom names counted by name; the rest together, under "cus
 
 
 class Seen(Message, frozen=True):
-    """One event of this site."""
+    """Events of this site that are alike, of one batch of turns."""
 
     event_name: str
     source: str
-    at_ms: int
-    is_copy: bool = False
+    is_copy: bool
+    first_at_ms: int
+    last_at_ms: int
+    count: int = 1
 
 
 class Tally(Struct, kw_only=True, omit_defaults=True):
@@ -39,7 +41,7 @@ class Site(Actor[SiteState]):
 
     def receive(self, message: Seen, turn: Turn) -> None:
         state = self.state
-        state.last_seen_at_ms = max(state.last_seen_at_ms, message.at_ms)
+        state.last_seen_at_ms = max(state.last_seen_at_ms, message.last_at_ms)
         name = message.event_name
         if name not in state.by_name and label(name) == "custom" and len(state.by_name) >= CUSTOM_KEPT:
             name = "custom"
@@ -50,9 +52,9 @@ class Site(Actor[SiteState]):
 def _add(tallies: dict[str, Tally], key: str, message: Seen) -> None:
     tally = tallies.get(key)
     if tally is None:
-        tally = tallies[key] = Tally(first_at_ms=message.at_ms)
+        tally = tallies[key] = Tally(first_at_ms=message.first_at_ms)
     if message.is_copy:
-        tally.copies += 1
+        tally.copies += message.count
     else:
-        tally.events += 1
-    tally.last_at_ms = max(tally.last_at_ms, message.at_ms)
+        tally.events += message.count
+    tally.last_at_ms = max(tally.last_at_ms, message.last_at_ms)

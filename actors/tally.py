@@ -1,6 +1,11 @@
-"""What a batch of turns adds to the books: columns of one site, destination and hour of arrival, summed in memory."""
+"""What a batch of turns adds to counters, summed in memory: columns of the books, and events seen at a site.
 
+The books are kept by site, destination and hour of arrival; the site's own counters by event name and source.
+"""
+
+from actors.actor import Message, Ref
 from actors.event import Event
+from actors.site import Seen
 from store import keys
 from store.writer import WriteTxn
 
@@ -10,6 +15,20 @@ class Tally:
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str, int], dict[str, int]] = {}
+        self._seen: dict[tuple[str, str, str, bool], tuple[int, int, int]] = {}  # first and last arrival, how many
+
+    def see(self, event: Event, is_copy: bool) -> None:
+        """One event of its site."""
+        alike, at_ms = (event.site, event.event_name, event.source, is_copy), event.received_at_ms
+        first_ms, last_ms, count = self._seen.get(alike, (at_ms, at_ms, 0))
+        self._seen[alike] = min(first_ms, at_ms), max(last_ms, at_ms), count + 1
+
+    def seen(self) -> list[tuple[Ref, Message]]:
+        """A message for each kind of event seen at a site."""
+        return [
+            (Ref("site", site), Seen(event_name, source, is_copy, *times))
+            for (site, event_name, source, is_copy), times in self._seen.items()
+        ]
 
     def site(self, event: Event, **changes: int) -> None:
         """Into the site's own books."""

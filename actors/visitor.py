@@ -17,7 +17,6 @@ from actors.event import BROWSER_SOURCES, PURPOSES, Consent, Event, UserData
 from actors.identity import is_blocked
 from actors.ip import Activity
 from actors.order import Copied, Opened
-from actors.site import Seen
 from actors.visits import Touch, Visit, covers, join, touch_of
 
 VALUES_KEPT = 5  # of each identifier and click id, the newest
@@ -63,7 +62,7 @@ class Visitor(Actor[VisitorState]):
         if found is not None:
             self._copy(message, *found, turn)
             return
-        turn.send(Ref("site", event.site), Seen(event.event_name, event.source, event.received_at_ms))
+        turn.seen(event)
         self._learn(message, turn)
         processing = Processing(
             event=event,
@@ -75,10 +74,7 @@ class Visitor(Actor[VisitorState]):
 
     def _copy(self, message: Arrived, key: str, value: str, sighting: Any, turn: Turn) -> None:
         """A copy of an earlier event: the order actor decides where one knows the first, else it is a duplicate."""
-        turn.send(
-            Ref("site", message.event.site),
-            Seen(message.event.event_name, message.event.source, message.event.received_at_ms, is_copy=True),
-        )
+        turn.seen(message.event, is_copy=True)
         if sighting.order is None:
             self._learn_consent(message.event)
             turn.duplicate(message.event, message.at, sighting.event_key, key, value)
@@ -159,10 +155,11 @@ def _identifiers(user_data: UserData) -> Iterator[tuple[str, str]]:
     """What the visitor is known by, that is there; of digest sets the standard form. Placeholders tell nobody apart."""
     for field in PERSON_FIELDS:
         value = getattr(user_data, field)
-        if value is not None:
-            text = value if isinstance(value, str) else value.sha256
-            if not is_blocked(text):
-                yield field, text
+        if isinstance(value, str):
+            if not is_blocked(value):
+                yield field, value
+        elif value is not None:  # the edge makes no digest of a value that may join nobody
+            yield field, value.sha256
     for field in CLICK_FIELDS:
         value = getattr(user_data, field)
         if value is not None:

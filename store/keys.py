@@ -25,8 +25,10 @@ _BOOKS = struct.Struct(">8sI8s")
 HOUR_MS = 3_600_000
 
 
+@lru_cache(maxsize=1024)
 def digest16(*parts: str) -> bytes:
-    """16 bytes for a name of any length; the parts cannot run into each other."""
+    """16 bytes for a name of any length; the parts cannot run into each other. The last ones are remembered: one event
+    asks for that of its visitor, of its site and of its own id several times."""
     return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
@@ -34,6 +36,11 @@ def digest16(*parts: str) -> bytes:
 def digest8(name: str) -> bytes:
     """8 bytes for a configured name (site, destination): memoised, since their number is bounded."""
     return blake2b(name.encode(), digest_size=DIGEST_BYTES).digest()
+
+
+@lru_cache(maxsize=1024)
+def _digest4(name: str) -> bytes:
+    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
 
 
 def u64(number: int) -> bytes:
@@ -97,8 +104,7 @@ def read_alarm(key: bytes) -> tuple[int, bytes]:
 
 def event(site: str, event_id: str, event_name: str, generation: int = 0) -> bytes:
     """Site, id, name. `generation` tells apart uses of one id so far apart that they are different events."""
-    name = blake2b(event_name.encode("utf-8", "surrogatepass"), digest_size=4).digest()
-    return digest8(site) + digest16(event_id) + name + bytes((generation,))
+    return digest8(site) + digest16(event_id) + _digest4(event_name) + bytes((generation,))
 
 
 def event_prefix(site: str, event_id: str) -> bytes:
