@@ -44,6 +44,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     write_keys: Mapping[bytes, str] = {}  # digest of a key -> id of its site
     public_keys: Mapping[bytes, str] = {}
     events_api_site: str | None = None
+    held: frozenset[tuple[str, str]] = frozenset()  # (site, destination) not in force now, whose outbox stays
 
     def site_by_write_key(self, key: str) -> Site | None:
         return self._site_of(self.write_keys.get(key_digest(key)))

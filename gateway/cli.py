@@ -16,8 +16,8 @@ from gateway.accepted_config import read_accepted
 from gateway.commands import Commands
 from gateway.config import CONFIG_FILE, Config, config_file, load_config, read_text
 from gateway.errors import AddressError, ConfigError
+from gateway.key_ring import BadSecretKey
 from gateway.logs import configure_logs
-from gateway.sealing import BadSecretKey
 from gateway.serve import Process, Worker
 from gateway.supervisor import Supervisor
 from store.errors import StoreBroken, StoreError, StoreFull

@@ -55,7 +55,7 @@ def load_config(path: Path | None, env: Mapping[str, str], text: bytes | None = 
     `text`: what the file held when it was accepted, to be read in its place.
     """
     reader = Reader(env, Path() if path is None else path.parent)
-    table = {} if path is None else _decode(path, text)
+    table = {} if path is None else decode_file(path, text)
     server = _server(table, reader)
     declared = table.get("sites", [])
     sites = [] if declared == [] else _sites(declared, reader)
@@ -71,7 +71,7 @@ def load_config(path: Path | None, env: Mapping[str, str], text: bytes | None = 
 def load_server(path: Path | None, env: Mapping[str, str]) -> ServerSettings:
     """The process' settings alone, for commands that read the store: they run where no destination's secret is set."""
     reader = Reader(env, Path() if path is None else path.parent)
-    server = _server({} if path is None else _decode(path), reader)
+    server = _server({} if path is None else decode_file(path), reader)
     _refuse([f"{path}: {fault}" for fault in reader.faults])
     return server
 
@@ -79,7 +79,7 @@ def load_server(path: Path | None, env: Mapping[str, str]) -> ServerSettings:
 def load_one(path: Path | None, env: Mapping[str, str], destination: str, site: str | None = None) -> Site:
     """The rules of the site that has this destination, and no other destination: the secrets of the others, and the
     keys of the site, need not be set. `site`: its id, where several sites have a destination of this id."""
-    table = {} if path is None else _decode(path)
+    table = {} if path is None else decode_file(path)
     origin = "the environment" if path is None else str(path)
     reader = Reader(env, Path() if path is None else path.parent)
     placed = list(_placed(table.get("sites") or [site_table(env)[0]], reader))
@@ -119,7 +119,8 @@ def _one(table: Table, path: str, one: Table, one_path: str, reader: Reader) -> 
     return settings
 
 
-def _decode(path: Path, text: bytes | None = None) -> dict[str, Any]:
+def decode_file(path: Path, text: bytes | None = None) -> dict[str, Any]:
+    """The file's table; `text`: what it held when it was accepted. Raises ConfigError."""
     if text is None:
         text = read_text(path)
     if len(text) > FILE_BYTES:
@@ -199,6 +200,7 @@ def snapshot_of(config: Config, version: int = 1) -> Snapshot:
         write_keys={key_digest(key.reveal()): site.id for site in config.sites for key in site.write_keys},
         public_keys={key_digest(key): site.id for site in config.sites for key in site.public_keys},
         events_api_site=next((site.id for site in config.sites if site.events_api), None),
+        held=frozenset(config.held),
     )
 
 

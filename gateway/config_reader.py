@@ -47,10 +47,12 @@ class Fault(Struct, frozen=True):
 class Reader:
     """Reads one configuration; `faults` grows as it goes. Files are looked for beside the configuration."""
 
-    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, env: Mapping[str, str], folder: Path, *, is_literal: bool = False) -> None:
+        """`is_literal`: each value is what it says. What comes over the network must not choose variables and files."""
         self.faults: list[Fault] = []
         self._env = env
         self._folder = folder
+        self._is_literal = is_literal
 
     def fault(self, path: str, text: str) -> None:
         self.faults.append(Fault(path, text))
@@ -137,6 +139,9 @@ class Reader:
         ((where, name),) = value.items()
         if not isinstance(name, str):
             self.fault(f"{path}.{where}", f"is {_kind_of(name)}; give a text")
+            return _MISSING
+        if self._is_literal:
+            self.fault(path, f"names {'a variable' if where == 'env' else 'a file'}; give the value itself")
             return _MISSING
         return self._of_env(name, path) if where == "env" else self._of_file(name, path)
 

@@ -7,7 +7,7 @@
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from random import Random
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from actors.supervision import keep_running
 from actors.taking import RESCAN_S
 from gateway.removed import Removed
 from gateway.sealing import Sealer
+from store import keys
 from store.env import Store
 from store.mailbox import oldest_waiting_ms
 from store.retention import LONGEST_MS
@@ -57,6 +58,18 @@ class _Running(Struct):
     scope: trio.CancelScope
     ended: trio.Event
     after: trio.Event | None = None
+
+
+class _Configured(Container[bytes]):
+    """The destinations whose outbox stays: those that run, and those that are held."""
+
+    def __init__(self, running: Mapping[bytes, _Running], core: Core) -> None:
+        self._running = running
+        self._core = core
+
+    def __contains__(self, key: object) -> bool:
+        held = self._core.snapshot.held
+        return key in self._running or key in {keys.destination(site, one) for site, one in held}
 
 
 class CoreService:
@@ -97,7 +110,7 @@ class CoreService:
             on_settled=self.core.settle, at_point=at_point, rescan_s=settings.rescan_s,
             stopwatch=stopwatch, retention_ms=self._retention_ms,
         )  # fmt: skip
-        self._removed = Removed(self.core, self._hub, self._running, self._retiring)
+        self._removed = Removed(self.core, self._hub, _Configured(self._running, self.core), self._retiring)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as nursery:

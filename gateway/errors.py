@@ -1,8 +1,14 @@
 """What can go wrong in the gateway's own parts, for callers that act on it.
 
 GatewayError
-  ConfigError     the configuration has faults: nothing is started
-  AddressError    an address cannot be bound
+  ConfigError         the configuration has faults: nothing is started
+    SettingsError     settings of one destination that was to be stored have faults
+  AddressError        an address cannot be bound
+  ControlError        a change of the stored configuration was refused; nothing was changed
+    NotFound          no such site or destination
+    AlreadyThere      a destination of this id is there
+    DeclaredInFile    the file declares it: it is changed there
+    VersionConflict   somebody else changed it meanwhile
 """
 
 from collections.abc import Sequence
@@ -20,5 +26,33 @@ class ConfigError(GatewayError):
         self.faults = tuple(faults)
 
 
+class SettingsError(ConfigError):
+    """Settings of one destination have faults. `fields`: the path of each setting, and what would be right."""
+
+    def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
+        super().__init__([f"{field}: {text}" if field else text for field, text in fields])
+        self.fields = tuple(fields)
+
+
 class AddressError(GatewayError):
     """An address cannot be bound."""
+
+
+class ControlError(GatewayError):
+    """A change of the stored configuration was refused."""
+
+
+class NotFound(ControlError):
+    """There is no such site or destination."""
+
+
+class AlreadyThere(ControlError):
+    """The site has a destination of this id."""
+
+
+class DeclaredInFile(ControlError):
+    """The configuration file declares it; it can be changed there only."""
+
+
+class VersionConflict(ControlError):
+    """It was changed since the version that was named."""

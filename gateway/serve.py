@@ -35,23 +35,23 @@ from actors.snapshot import Snapshot
 from actors.supervision import keep_running
 from actors.transport import Transport, client_tls
 from gateway import cors
-from gateway.accepted_config import read_accepted
 from gateway.app import Ready, create_app
 from gateway.call import Answer, Call
 from gateway.clock import wall_ms, watch_lag
 from gateway.collector import Collector
-from gateway.config import Config, load_config, snapshot_of
+from gateway.config import Config
 from gateway.core_service import CoreService, CoreSettings
 from gateway.core_watch import CoreWatch, tell_alive
 from gateway.door import DoorBounds
 from gateway.edge import Edge
-from gateway.errors import AddressError, ConfigError
+from gateway.errors import AddressError
 from gateway.listener import Listener, serve_doors
 from gateway.metrics import PrometheusObserver
 from gateway.metrics_server import serve_metrics
-from gateway.sealing import BadSecretKey, Sealer, load_secret_key
+from gateway.publishing import Published, Publisher
+from gateway.sealing import Sealer
 from gateway.settings import ServerSettings
-from gateway.upkeep import publish_version, upkeep, watch_room
+from gateway.upkeep import upkeep, watch_room
 from store.env import Store
 from store.writer import ThreadWriter
 
@@ -90,8 +90,6 @@ class Worker:
         self._listener: Listener | None = None
         self._core: CoreService | None = None
         self._edge: Edge | None = None
-        self._store: Store | None = None
-        self._writer: ThreadWriter | None = None
         self._silence: CoreWatch | None = None  # of an edge: what it knows of the core beside it
 
     async def run(self, on_ready: Callable[[Listener | None], None] = lambda _: None) -> None:
@@ -129,10 +127,19 @@ class Worker:
 
     async def _start(self, nursery: trio.Nursery, store: Store, writer: ThreadWriter) -> None:
         process, server = self._process, self._config.server
-        self._store, self._writer = store, writer
-        snapshot = snapshot_of(self._config, await publish_version(store, writer, self._config, self._observer))
-        sealers = _sealers(snapshot, Path(server.data_dir), self._env)
-        nursery.start_soon(self._signals)
+        publisher = Publisher(
+            store=store,
+            writer=writer,
+            config=self._config,
+            config_path=process.config_path,
+            env=self._env,
+            observer=self._observer,
+            accepted=process.accepted,
+            publish=self._publish,
+        )
+        published = await publisher.begin()
+        snapshot, sealers = published.snapshot, published.sealers
+        nursery.start_soon(self._signals, publisher)
         if process.lifeline is not None:
             nursery.start_soon(self._hold_lifeline, process.lifeline)
         if process.role != "edge":
@@ -150,6 +157,7 @@ class Worker:
         if process.role != "core":
             self._edge = self._make_edge(store, writer, snapshot, sealers)
             self._listener = await nursery.start(self._serve_doors, server)
+        nursery.start_soon(keep_running, "stored configuration", publisher.watch, _count_nothing)
         nursery.start_soon(watch_lag, self._observer.loop_lag)
         nursery.start_soon(keep_running, "room", partial(watch_room, writer, self._observer), _count_nothing)
         await self._start_metrics(nursery, server)
@@ -260,40 +268,20 @@ class Worker:
             return self._core.is_alive()
         return self._silence is not None and self._silence.is_core_alive
 
-    async def _signals(self) -> None:
+    async def _signals(self, publisher: Publisher) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
             async for number in received:
                 if number == signal.SIGHUP:
-                    await self._reload()
+                    await publisher.reload()
                 else:
                     self.stop()
 
-    async def _reload(self) -> None:
-        """Publishes the configuration anew, as a version of its own; one that cannot be used leaves the old one."""
-        accepted = self._process.accepted
-        assert self._store is not None
-        assert self._writer is not None
-        try:
-            text = read_accepted(accepted) if accepted is not None else None
-            config = load_config(self._process.config_path, self._env, text)
-            sealers = _sealers(snapshot_of(config), Path(self._config.server.data_dir), self._env)
-            version = await publish_version(self._store, self._writer, config, self._observer)
-        except ConfigError as error:
-            log.error("config_refused", faults=list(error.faults))
-            return
-        except (BadSecretKey, OSError) as error:
-            log.error("config_refused", faults=[str(error)])
-            return
-        if config.server != self._config.server:
-            log.warning("restart_needed", settings=_changed(self._config.server, config.server))
-        self._publish(snapshot_of(config, version), sealers)
-
-    def _publish(self, snapshot: Snapshot, sealers: Mapping[str, Sealer]) -> None:
+    def _publish(self, published: Published) -> None:
         if self._core is not None:
-            self._core.publish(snapshot, sealers)
+            self._core.publish(published.snapshot, published.sealers)
         if self._edge is not None:
-            self._edge.snapshot, self._edge.sealers = snapshot, sealers
-        log.info("config_published", version=snapshot.version)
+            self._edge.snapshot, self._edge.sealers = published.snapshot, published.sealers
+        log.info("config_published", version=published.snapshot.version)
 
     async def _hold_lifeline(self, descriptor: int) -> None:
         """The supervisor's end of the pipe closes when it dies, however it dies."""
@@ -315,22 +303,8 @@ class Worker:
             log.warning("stop_was_cut")
 
 
-def _changed(old: ServerSettings, new: ServerSettings) -> list[str]:
-    """Settings of the process that take effect at the next start."""
-    return [field for field in old.__struct_fields__ if getattr(old, field) != getattr(new, field)]
-
-
 def _sender(tls: ssl.SSLContext, destination: Destination) -> Sender:
     return Transport.for_destination(destination, tls)
-
-
-def _sealers(snapshot: Snapshot, data_dir: Path, env: Mapping[str, str]) -> dict[str, Sealer]:
-    """For sites that keep plaintext sealed; the key file is made only where one is needed."""
-    sealed = [site.id for site in snapshot.sites.values() if site.is_plaintext_sealed]
-    if not sealed:
-        return {}
-    secret_key = load_secret_key(data_dir, env)
-    return {site: Sealer(secret_key, site) for site in sealed}
 
 
 async def _woken(descriptor: int, wake: Callable[[], None]) -> None:

@@ -65,9 +65,11 @@ class SiteSettings(Struct, frozen=True, kw_only=True):
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """`notes`: what is worth a line in the log although it is no fault."""
+    """`notes`: what is worth a line in the log although it is no fault. `held`: destinations (site, id) that the store
+    has and that cannot be in force now; what waits for them stays."""
 
     server: ServerSettings = ServerSettings()
     sites: tuple[SiteSettings, ...] = ()
     notes: tuple[str, ...] = ()
+    held: tuple[tuple[str, str], ...] = ()
     origin: str = "the environment"  # where the sites were declared

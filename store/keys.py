@@ -197,3 +197,18 @@ def read_books(key: bytes) -> tuple[bytes, int, bytes]:
 
 def verdict(site: str, caller: str) -> bytes:
     return digest16(site, caller)
+
+
+# --- configuration -------------------------------------------------------------------------------------------------
+
+STORED_CONFIG = b"stored\x00"  # before the number of a version
+SECRET_KEY = b"secret_key"  # which key the gateway seals with: its id, never the key
+
+
+def stored_config(version: int) -> bytes:
+    return STORED_CONFIG + u64(version)
+
+
+def read_stored_config(key: bytes) -> int:
+    """The number of the version."""
+    return read_u64(key[len(STORED_CONFIG) :])

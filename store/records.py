@@ -186,6 +186,35 @@ class VersionRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     summary: str  # what it declares, for people
 
 
+class StoredDestination(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A destination that was connected by command or API."""
+
+    site: str
+    id: str
+    settings: bytes  # JSON of its settings with its type, without id and secrets
+    sealed: dict[str, bytes] = {}  # name of a secret setting -> JSON of its value, sealed
+    version: int = 0  # of the document that changed it last
+
+
+class PauseOverride(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an operator said of a destination that the file declares."""
+
+    site: str
+    id: str
+    is_paused: bool
+    version: int = 0
+
+
+class StoredConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One version of all that the store holds of the configuration."""
+
+    version: int = 0  # 0: nothing was ever stored
+    at_ms: int = 0
+    change: str = ""  # what was done, for people
+    destinations: tuple[StoredDestination, ...] = ()
+    pauses: tuple[PauseOverride, ...] = ()
+
+
 class SetAside(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A row that could not be read, as it was found; retention takes it, and a message of the log with it."""
 
@@ -239,6 +268,7 @@ OUTBOX: Codec[OutboxRow] = Codec(OutboxRow)
 BOOKS: Codec[BooksRow] = Codec(BooksRow)
 DEAD: Codec[DeadLetter] = Codec(DeadLetter)
 VERSION: Codec[VersionRow] = Codec(VersionRow)
+STORED_CONFIG: Codec[StoredConfig] = Codec(StoredConfig)
 SET_ASIDE: Codec[SetAside] = Codec(SetAside)
 STANDING: Codec[Standing] = Codec(Standing)
 

@@ -196,6 +196,7 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     allow_private: bool = False  # may connect to addresses that are not public
     keep_payloads: bool = False  # keep the event's own part of each request
     concurrency: int = 8  # requests in flight at most
+    paused: bool = False  # nothing is sent, the queue stays
 
     platform: ClassVar[str]  # the tag
     limits: ClassVar[Limits]

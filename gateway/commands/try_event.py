@@ -39,7 +39,8 @@ from gateway.commands.trial import (
 from gateway.config import config_file, load_one
 from gateway.errors import ConfigError
 from gateway.incoming import Intake, Invalid, parse_body, to_event
-from gateway.sealing import KEY_BYTES, Sealer
+from gateway.key_ring import KEY_BYTES
+from gateway.sealing import Sealer
 
 FILE_BYTES: Final = 1 << 20  # as much as /v1/events takes
 LINE_CHARS: Final = 10_000

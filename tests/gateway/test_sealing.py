@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.event import Plaintext
-from gateway.sealing import KEY_VARIABLE, BadSecretKey, Sealer, load_secret_key
+from gateway.key_ring import KEY_VARIABLE, BadSecretKey, load_key_ring
+from gateway.sealing import Sealer
 
 KEY = bytes(range(32))
 PLAIN = Plaintext(email="jane@example.com", phone="+4915112345678")
@@ -54,30 +55,30 @@ def test_a_changed_or_cut_value_opens_nothing(data: st.DataObject) -> None:
     "text", [KEY.hex(), KEY.hex().upper(), base64.b64encode(KEY).decode(), base64.urlsafe_b64encode(KEY).decode()[:-1]]
 )
 def test_the_key_is_taken_from_the_environment(tmp_path: Path, text: str) -> None:
-    assert load_secret_key(tmp_path, {KEY_VARIABLE: f" {text}\n"}) == KEY
+    assert load_key_ring(tmp_path, {KEY_VARIABLE: f" {text}\n"}).newest == KEY
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["short", "0" * 63, "z" * 64, base64.b64encode(KEY[:31]).decode(), "ß" * 43])
 def test_a_bad_key_is_refused_without_being_shown(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadSecretKey, match="32 bytes") as caught:
-        load_secret_key(tmp_path, {KEY_VARIABLE: text})
+        load_key_ring(tmp_path, {KEY_VARIABLE: text})
     assert text not in str(caught.value)
 
 
 def test_without_one_a_key_file_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    first = load_secret_key(data_dir, {})
+    first = load_key_ring(data_dir, {}).newest
     assert len(first) == 32
-    assert load_secret_key(data_dir, {}) == first
+    assert load_key_ring(data_dir, {}).newest == first
     assert [(path.name, path.stat().st_mode & 0o777) for path in data_dir.iterdir()] == [("secret.key", 0o600)]
 
 
 def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
-    load_secret_key(tmp_path, {})
+    load_key_ring(tmp_path, {})
     os.chmod(tmp_path / "secret.key", 0o640)
     with pytest.raises(BadSecretKey, match="0600"):
-        load_secret_key(tmp_path, {})
+        load_key_ring(tmp_path, {})
 
 
 def test_a_sealer_shows_nothing_of_its_key() -> None:

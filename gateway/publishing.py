@@ -1,0 +1,140 @@
+"""What a worker publishes: the file's configuration with the stored one, at its start and whenever either changes.
+
+The file is read again when the worker is told to (SIGHUP); whether the store has a newer version is looked at a few
+times a second. A version with a fault that was not there before changes nothing: what is in force stays, and the log
+says why. At a start nothing is in force yet: what has a fault is left out, and what waits for it stays.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import structlog
+import trio
+from msgspec import Struct
+
+from actors.observer import Observer
+from actors.snapshot import Snapshot
+from gateway.accepted_config import read_accepted
+from gateway.composing import Composed, compose
+from gateway.config import Config, load_config, snapshot_of
+from gateway.errors import ConfigError
+from gateway.key_ring import BadSecretKey, KeyRing, load_key_ring
+from gateway.sealing import Sealer
+from gateway.settings import ServerSettings
+from gateway.upkeep import publish_version
+from gateway.vault import Vault
+from store import stored_config
+from store.env import Store
+from store.writer import Writer
+
+LOOK_S: Final = 0.25
+
+log = structlog.get_logger()
+
+
+class Published(Struct, frozen=True, kw_only=True):
+    """`sealers`: of the sites that keep plaintext sealed."""
+
+    snapshot: Snapshot
+    sealers: Mapping[str, Sealer]
+
+
+class Publisher:
+    """Of one worker. `publish` is what a later change is handed to."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        writer: Writer,
+        config: Config,
+        config_path: Path | None,
+        env: Mapping[str, str],
+        observer: Observer,
+        accepted: int | None = None,
+        publish: Callable[[Published], None],
+    ) -> None:
+        """`config`: the file's, at the start. `accepted`: descriptor of the text that the supervisor accepted."""
+        self._store = store
+        self._writer = writer
+        self._server = config.server
+        self._file = config
+        self._config_path = config_path
+        self._env = env
+        self._observer = observer
+        self._accepted = accepted
+        self._publish = publish
+        self._turn = trio.Lock()  # what was looked at last is published last
+        self._number = 0  # of the stored version that was looked at last
+        self._known: frozenset[str] = frozenset()  # faults of what is in force
+
+    async def begin(self) -> Published:
+        """Raises BadSecretKey where a key is needed and cannot be used."""
+        async with self._turn:
+            return await self._made(self._composed(self._file))
+
+    async def reload(self) -> None:
+        """Reads the file again; one that cannot be used changes nothing."""
+        async with self._turn:
+            try:
+                text = read_accepted(self._accepted) if self._accepted is not None else None
+                self._file = load_config(self._config_path, self._env, text)
+            except ConfigError as error:
+                log.error("config_refused", faults=list(error.faults))
+                return
+            if self._file.server != self._server:
+                log.warning("restart_needed", settings=_changed(self._server, self._file.server))
+            await self._again()
+
+    async def watch(self) -> None:
+        """Publishes each newer stored version; never returns."""
+        while True:
+            if stored_config.number(self._store) != self._number:
+                async with self._turn:
+                    await self._again()
+            await trio.sleep(LOOK_S)
+
+    async def _again(self) -> None:
+        try:
+            composed = self._composed(self._file)
+            if news := [fault for fault in composed.faults if fault not in self._known]:
+                log.error("config_refused", faults=news)
+                return
+            self._publish(await self._made(composed))
+        except (BadSecretKey, OSError) as error:
+            log.error("config_refused", faults=[str(error)])
+
+    def _composed(self, config: Config) -> Composed:
+        found = stored_config.latest(self._store)
+        self._number = found.number
+        for _ in range(found.unreadable):
+            self._observer.unreadable_row(stored_config.NAME)
+        return compose(config, found.config, Vault(self._load_keys))
+
+    async def _made(self, composed: Composed) -> Published:
+        for fault in composed.faults:
+            log.error("stored_destination_not_in_force", fault=fault)
+        for note in composed.notes:
+            log.warning("config_note", note=note)
+        sealers = _sealers(composed.config, self._load_keys)
+        version = await publish_version(self._store, self._writer, composed.config, self._observer)
+        self._known = frozenset(composed.faults)
+        return Published(snapshot=snapshot_of(composed.config, version), sealers=sealers)
+
+    def _load_keys(self) -> KeyRing:
+        return load_key_ring(Path(self._server.data_dir), self._env)
+
+
+def _sealers(config: Config, load_keys: Callable[[], KeyRing]) -> dict[str, Sealer]:
+    """For sites that keep plaintext sealed; the key file is made only where one is needed."""
+    sealed = [site.id for site in config.sites if site.keep_plaintext == "sealed"]
+    if not sealed:
+        return {}
+    ring = load_keys()
+    return {site: Sealer(ring, site) for site in sealed}
+
+
+def _changed(old: ServerSettings, new: ServerSettings) -> list[str]:
+    """Settings of the process that take effect at the next start."""
+    return [field for field in old.__struct_fields__ if getattr(old, field) != getattr(new, field)]

@@ -1,0 +1,137 @@
+"""The stored part of the configuration: versions of one document, the newest of which is in force.
+
+`switch` writes the next version in one commit, made from the one that the write transaction itself finds: processes
+that change it at once come one after the other. A version that cannot be read is passed over, and set aside by the
+next switch.
+"""
+
+from collections.abc import Callable
+
+import lmdb
+import msgspec
+from msgspec import Struct
+
+from store import keys
+from store.env import Store
+from store.errors import Unreadable
+from store.records import STORED_CONFIG, StoredConfig
+from store.writer import Writer, WriteTxn
+
+NAME = "config"
+KEPT = 100  # versions
+_END = keys.STORED_CONFIG[:-1] + b"\x01"  # after every key of a version
+
+Rows = list[tuple[bytes, bytes]]
+Change = Callable[[StoredConfig], StoredConfig]
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """The version in force; `unreadable` newer ones are passed over. `number`: of the newest, readable or not."""
+
+    config: StoredConfig = StoredConfig()
+    number: int = 0
+    unreadable: int = 0
+
+
+def number(store: Store) -> int:
+    """The number of the newest version: one step of one cursor, cheap enough to be asked a few times a second."""
+    with store.read() as txn, txn.cursor(db=store.dbs[NAME]) as cursor:
+        is_there = cursor.prev() if cursor.set_range(_END) else cursor.last()
+        key = bytes(cursor.key()) if is_there else b""
+    return _number(key)
+
+
+def latest(store: Store) -> Found:
+    return _newest(_rows_of(store))
+
+
+def history(store: Store) -> list[StoredConfig]:
+    """The versions that can be read, the newest first."""
+    return [config for _, config in reversed(_readable(_rows_of(store)))]
+
+
+async def switch(writer: Writer, change: Change, *, at_ms: int, words: str, is_for_all: bool = False) -> StoredConfig:
+    """The version that `change` makes of the one in force, on disk. What `change` raises is raised, and nothing kept.
+
+    `change` is run in the writing thread, and again where another write spoiled its group. `is_for_all`: it is made of
+    each older version too, in the same commit, under its own number.
+    """
+    outcome: list[StoredConfig | Exception] = []
+
+    def apply(write: WriteTxn) -> None:
+        outcome.clear()
+        rows = _rows_in(write)
+        found = _newest(rows)
+        try:
+            changed = change(msgspec.structs.replace(found.config, version=found.number))
+            made = msgspec.structs.replace(changed, version=found.number + 1, at_ms=at_ms, change=words)
+            older = [(key, change(one)) for key, one in _readable(rows)] if is_for_all else []
+        except Exception as error:  # noqa: BLE001  raised to the caller below: it says nothing about the write
+            outcome.append(error)
+            return
+        for key, config in (*older, (keys.stored_config(made.version), made)):
+            write.put(NAME, key, STORED_CONFIG.encode(config))
+        _tidy(write, rows, at_ms)
+        outcome.append(made)
+
+    await writer.submit(apply).wait()
+    (told,) = outcome
+    if isinstance(told, Exception):
+        raise told
+    return told
+
+
+def _tidy(write: WriteTxn, rows: Rows, at_ms: int) -> None:
+    """Sets aside what cannot be read, and lets the oldest go."""
+    for key, raw in rows:
+        if _read(raw) is None:
+            write.set_aside(NAME, key, raw, at_ms)
+            write.delete(NAME, key)
+    for key, _ in rows[: max(0, len(rows) + 1 - KEPT)]:
+        write.delete(NAME, key)
+
+
+def _rows_of(store: Store) -> Rows:
+    with store.read() as txn, txn.cursor(db=store.dbs[NAME]) as cursor:
+        return _rows(cursor)
+
+
+def _rows_in(write: WriteTxn) -> Rows:
+    with write.cursor(NAME) as cursor:
+        return _rows(cursor)
+
+
+def _rows(cursor: lmdb.Cursor) -> Rows:
+    """All versions, the oldest first."""
+    found: Rows = []
+    is_there = cursor.set_range(keys.STORED_CONFIG)
+    while is_there and bytes(cursor.key()).startswith(keys.STORED_CONFIG):
+        found.append((bytes(cursor.key()), bytes(cursor.value())))
+        is_there = cursor.next()
+    return found
+
+
+def _newest(rows: Rows) -> Found:
+    unreadable = 0
+    for _, raw in reversed(rows):
+        config = _read(raw)
+        if config is not None:
+            newest = _number(rows[-1][0])
+            return Found(config=config, number=newest, unreadable=unreadable)
+        unreadable += 1
+    return Found(number=_number(rows[-1][0]) if rows else 0, unreadable=unreadable)
+
+
+def _readable(rows: Rows) -> list[tuple[bytes, StoredConfig]]:
+    return [(key, config) for key, raw in rows if (config := _read(raw)) is not None]
+
+
+def _read(raw: bytes) -> StoredConfig | None:
+    try:
+        return STORED_CONFIG.decode(raw)
+    except Unreadable:
+        return None
+
+
+def _number(key: bytes) -> int:
+    return keys.read_stored_config(key) if key.startswith(keys.STORED_CONFIG) else 0
