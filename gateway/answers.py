@@ -1,7 +1,7 @@
 """Answers as bytes: what a door sends back, and the errors it answers by itself."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -12,22 +12,55 @@ from gateway.call import Answer
 JSON = ("content-type", "application/json")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 NO_BODY = frozenset({204, 304})
+HTTP_CODES: Mapping[int, str] = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "too_large",
+}
+HTTP_MESSAGES: Mapping[int, str] = {
+    404: "there is nothing at this path",
+    405: "this path does not take this method; Allow names those it takes",
+    413: "the body is larger than this path takes",
+}
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+
+
+class FieldFault(msgspec.Struct, frozen=True, kw_only=True):
+    field: str  # its path in the request
+    message: str  # what is wrong with it, and what would be right
 
 
 class ErrorText(msgspec.Struct, frozen=True, kw_only=True):
     code: str
+    field: str = ""  # the first that is wrong; empty: the request as a whole
     message: str
+    faults: tuple[FieldFault, ...] | msgspec.UnsetType = msgspec.UNSET  # each of them, where fields are wrong
 
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What was wrong, and what would be right."""
+
     error: ErrorText
 
 
-def error_answer(status: int, code: str, message: str, *headers: tuple[str, str]) -> Answer:
-    """`{"error": {"code", "message"}}`: what was wrong, and what would be right."""
-    body = msgspec.json.encode(ErrorBody(error=ErrorText(code=code, message=message)))
-    return Answer(status=status, headers=(JSON, *headers), body=body)
+def error_answer(
+    status: int, code: str, message: str, *headers: tuple[str, str], faults: Sequence[FieldFault] = ()
+) -> Answer:
+    """`{"error": {"code", "field", "message"}}`: what was wrong, and what would be right."""
+    field = faults[0].field if faults else ""
+    text = ErrorText(code=code, field=field, message=message, faults=tuple(faults) or msgspec.UNSET)
+    return Answer(status=status, headers=(JSON, *headers), body=msgspec.json.encode(ErrorBody(error=text)))
+
+
+def http_refusal(status: int, allowed: Iterable[str] = ()) -> Answer:
+    """What a framework refuses by itself, in the one form: no such path, a method that it does not take, …"""
+    if status >= 500:
+        return failed()
+    headers = [("allow", ", ".join(sorted(allowed)))] if allowed else []
+    code, message = HTTP_CODES.get(status, "refused"), HTTP_MESSAGES.get(status, "this request is refused")
+    return error_answer(status, code, message, *headers)
 
 
 def too_large(bound_bytes: int) -> Answer:

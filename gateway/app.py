@@ -1,4 +1,4 @@
-"""The web application behind the other door: the hot paths, health, and whatever routes are added to it.
+"""The web application behind the other door: the hot paths, health, and the control plane's API beside them.
 
 A thin layer in front checks target, method, host and headers once, for every route, so that none has to and no odd
 request becomes a 500; every error is JSON and tells nothing of the inside.
@@ -8,15 +8,14 @@ import re
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote_to_bytes
 
-import trio
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 from msgspec import Struct
 from quart import Blueprint, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from actors.observer import Observer
-from gateway.answers import JSON, NO_BODY, body_too_slow, error_answer, failed, too_large
+from gateway.answers import JSON, error_answer, failed, http_refusal
 from gateway.call import BODY_BYTES, Answer, Call, Handler
 from gateway.door import (
     COOKIE_BYTES,
@@ -29,19 +28,15 @@ from gateway.door import (
     share_nothing,
 )
 from gateway.failures import FailureReport
-from gateway.request_head import is_host, merge_field
+from gateway.request_head import is_host
+from gateway.web import header_fields, response_of, whole_body
 
 MEBIBYTE = 1024 * 1024
+API_PREFIX = b"/api/"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "too_large"}
-MESSAGES = {
-    404: "there is nothing at this path",
-    405: "this path does not take this method; Allow names those it takes",
-    413: "the body is larger than this path takes",
-}
 
 
 class Ready(Struct, frozen=True):
@@ -54,6 +49,7 @@ def create_app(
     ready: Callable[[], Ready | str],
     bounds: DoorBounds | None = None,
     blueprints: Sequence[Blueprint] = (),
+    api: ASGIFramework | None = None,
     observer: Observer | None = None,
     log: DoorLog = log_nothing,
     share: Share = share_nothing,
@@ -69,22 +65,26 @@ def create_app(
     _add_errors(quart, handler, report, share)
     for blueprint in blueprints:
         quart.register_blueprint(blueprint)
-    return WebApplication(quart=quart)
+    return WebApplication(quart=quart, api=api)
 
 
 class WebApplication(Struct, frozen=True, kw_only=True):
-    """Checks each request, then lets Quart serve it."""
+    """Checks each request, then lets Quart serve it. The API is an application of its own: nothing of it, the check of
+    its token first of all, runs for any other path."""
 
     quart: QuartTrio
+    api: ASGIFramework | None = None
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "websocket":
             return  # never reached: no door takes an upgrade
         refusal = refuse_scope(scope) if scope["type"] == "http" else None
-        if refusal is None:
-            await self.quart(scope, receive, send)
-        else:
+        if refusal is not None:
             await _send_answer(send, refusal)
+        elif self.api is not None and scope["type"] == "http" and scope["raw_path"].startswith(API_PREFIX):
+            await self.api(scope, receive, send)
+        else:
+            await self.quart(scope, receive, send)
 
 
 def refuse_scope(scope: HTTPScope) -> Answer | None:
@@ -123,40 +123,24 @@ def _is_text(raw_path: bytes) -> bool:
 def _add_hot_paths(quart: QuartTrio, handler: Handler, bounds: DoorBounds, share: Share) -> None:
     async def hot_path() -> Response:
         most = BODY_BYTES[request.path]
-        body = await _whole_body(most, bounds.body_s)
+        body = await whole_body(most, bounds.body_s)
         if isinstance(body, Answer):
-            return _response(share(_call(b""), body))
-        return _response(await handler.handle(_call(body)))
+            return response_of(share(_call(b""), body))
+        return response_of(await handler.handle(_call(body)))
 
     for path in BODY_BYTES:
         # The handler answers every method, OPTIONS and the 405 too.
         quart.add_url_rule(path, "hot_path", hot_path, methods=METHODS, provide_automatic_options=False)
 
 
-async def _whole_body(most_bytes: int, bound_s: float) -> bytes | Answer:
-    body = bytearray()
-    if (request.content_length or 0) > most_bytes:
-        return too_large(most_bytes)
-    with trio.move_on_after(bound_s):
-        async for piece in request.body:
-            body += piece
-            if len(body) > most_bytes:
-                return too_large(most_bytes)
-        return bytes(body)
-    return body_too_slow(bound_s)
-
-
 def _call(body: bytes) -> Call:
     scope = request.scope
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        merge_field(headers, name.decode("latin-1"), value.decode("latin-1"))
     client = scope["client"]
     return Call(
         method=request.method,
         path=request.path,
         query=scope["query_string"].decode("latin-1"),
-        headers=headers,
+        headers=header_fields(),
         body=body,
         peer=client[0] if client else "",
         is_https=scope["scheme"] == "https",
@@ -165,13 +149,13 @@ def _call(body: bytes) -> Call:
 
 def _add_health(quart: QuartTrio, ready: Callable[[], Ready | str]) -> None:
     async def healthz() -> Response:
-        return _response(Answer(status=200, headers=(JSON,), body=b'{"status":"alive"}'))
+        return response_of(Answer(status=200, headers=(JSON,), body=b'{"status":"alive"}'))
 
     async def readyz() -> Response:
         state = ready()
         if isinstance(state, str):
-            return _response(error_answer(503, "not_ready", state, ("retry-after", "1")))
-        return _response(Answer(status=200, headers=(JSON,), body=b'{"status":"ready"}'))
+            return response_of(error_answer(503, "not_ready", state, ("retry-after", "1")))
+        return response_of(Answer(status=200, headers=(JSON,), body=b'{"status":"ready"}'))
 
     quart.add_url_rule("/healthz", "healthz", healthz)
     quart.add_url_rule("/readyz", "readyz", readyz)
@@ -181,30 +165,17 @@ def _add_errors(quart: QuartTrio, handler: Handler, report: FailureReport, share
     async def refused(error: HTTPException) -> Response:
         status = error.code or 500
         if status == 405 and request.path in BODY_BYTES:
-            return _response(await handler.handle(_call(b"")))  # a method of some extension: both doors answer alike
-        if status >= 500:
-            return _response(share(_call(b""), failed()))
+            # A method of some extension: both doors answer alike.
+            return response_of(await handler.handle(_call(b"")))
         allowed = error.valid_methods if isinstance(error, MethodNotAllowed) else None
-        headers = [("allow", ", ".join(sorted(allowed)))] if allowed else []
-        code, message = CODES.get(status, "refused"), MESSAGES.get(status, "this request is refused")
-        return _response(share(_call(b""), error_answer(status, code, message, *headers)))
+        return response_of(share(_call(b""), http_refusal(status, allowed or ())))
 
     async def unforeseen(error: Exception) -> Response:
         report.contained("app", error)
-        return _response(share(_call(b""), failed()))
+        return response_of(share(_call(b""), failed()))
 
     quart.register_error_handler(HTTPException, refused)
     quart.register_error_handler(Exception, unforeseen)
-
-
-def _response(answer: Answer) -> Response:
-    response = Response(answer.body, status=answer.status)
-    del response.headers["content-type"]  # Quart's own default
-    if answer.status in NO_BODY:
-        response.headers.pop("content-length", None)
-    for name, value in answer.headers:
-        response.headers.add(name, value)
-    return response
 
 
 async def _send_answer(send: ASGISendCallable, answer: Answer) -> None:

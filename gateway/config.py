@@ -7,7 +7,7 @@ load_one        one destination with its site's rules, whatever the others lack
 snapshot_of     Config -> what the core and the edge look things up in
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ Table = dict[str, Any]
 CONFIG_FILE = "config.toml"
 FILE_BYTES = 4_000_000
 HOUR_MS = 3_600_000
+ADMIN_TOKEN = "GATEWAY_ADMIN_TOKEN"
 DOORS = ("write_keys", "public_keys", "origins")  # settings of a site that say who may post
 KEY_BURST = 4  # times the rate, where key_burst is not given
 
@@ -56,7 +57,7 @@ def load_config(path: Path | None, env: Mapping[str, str], text: bytes | None = 
     """
     reader = Reader(env, Path() if path is None else path.parent)
     table = {} if path is None else decode_file(path, text)
-    server = _server(table, reader)
+    server = _server(_with_admin_token(table, env), reader)
     declared = table.get("sites", [])
     sites = [] if declared == [] else _sites(declared, reader)
     faults = [f"{path}: {fault}" for fault in reader.faults]
@@ -69,9 +70,10 @@ def load_config(path: Path | None, env: Mapping[str, str], text: bytes | None = 
 
 
 def load_server(path: Path | None, env: Mapping[str, str]) -> ServerSettings:
-    """The process' settings alone, for commands that read the store: they run where no destination's secret is set."""
+    """The process' settings alone, without the API's token, for commands that read the store: they run where no secret
+    is set."""
     reader = Reader(env, Path() if path is None else path.parent)
-    server = _server({} if path is None else decode_file(path), reader)
+    server = _server({} if path is None else decode_file(path), reader, apart=("admin_token",))
     _refuse([f"{path}: {fault}" for fault in reader.faults])
     return server
 
@@ -141,11 +143,19 @@ def read_text(path: Path) -> bytes:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
 
 
-def _server(table: dict[str, Any], reader: Reader) -> ServerSettings:
+def _with_admin_token(table: dict[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
+    """The table with the API's token from the environment, where it is set there and not in the file."""
+    server = table.get("server", {})
+    if not isinstance(server, dict) or "admin_token" in server or not env.get(ADMIN_TOKEN):
+        return table
+    return {**table, "server": {**server, "admin_token": {"env": ADMIN_TOKEN}}}
+
+
+def _server(table: dict[str, Any], reader: Reader, apart: Sequence[str] = ()) -> ServerSettings:
     """The process' settings, or their defaults where they have faults: the rest is read all the same."""
     reader.refuse_unknown(table, ("server", "sites"), "")
     before = len(reader.faults)
-    server = reader.record(ServerSettings, table.get("server", {}), "server")
+    server = reader.record(ServerSettings, table.get("server", {}), "server", apart=apart)
     if server is None or len(reader.faults) > before:
         return ServerSettings()
     check_server(server, reader)

@@ -11,6 +11,7 @@ from gateway.config_values import Bind
 from gateway.settings import ID_FORM, ID_PATTERN, ServerSettings, SiteSettings
 
 LEAST_BUDGET = 16 << 20  # below it, deleting at the limit finds too few free pages to copy to
+LEAST_TOKEN_CHARS, MOST_TOKEN_CHARS = 16, 200
 CONCURRENCY = 8  # connections of one client; more were measured to be slower (docs/architecture.md)
 ADDRESS_SETTINGS = ("base_url", "url", "token_url")
 # Their class needs what the route says (contracts/consent.md, section 3); of the others a route may only ask more.
@@ -36,8 +37,18 @@ def _server_problems(server: ServerSettings) -> Iterator[Problem]:
         yield "metrics_bind", f"core and edges take the ports {taken}, and bind is one of them; give another port"
     if server.max_connections_per_address > server.max_connections:
         yield "max_connections_per_address", f"is above max_connections; give at most {server.max_connections}"
+    if server.admin_token is not None and (fault := _token_fault(server.admin_token.reveal())):
+        yield "admin_token", fault
     if server.disk_budget < LEAST_BUDGET:
         yield "disk_budget", f'{int(server.disk_budget)} bytes hold too little; give at least "16MiB", as "64GiB"'
+
+
+def _token_fault(token: str) -> str | None:
+    """What is short can be guessed; headers carry visible ASCII."""
+    if all(0x21 <= ord(char) <= 0x7E for char in token) and LEAST_TOKEN_CHARS <= len(token) <= MOST_TOKEN_CHARS:
+        return None
+    wanted = f"give {LEAST_TOKEN_CHARS} to {MOST_TOKEN_CHARS} visible ASCII characters, as `openssl rand -hex 32` makes"
+    return f"is no token for the API; {wanted}"
 
 
 def _port(bind: Bind) -> int:

@@ -35,7 +35,10 @@ from actors.snapshot import Snapshot
 from actors.supervision import keep_running
 from actors.transport import Transport, client_tls
 from gateway import cors
+from gateway.api.application import create_api
+from gateway.api.parts import ApiParts
 from gateway.app import Ready, create_app
+from gateway.auth import AdminGate
 from gateway.call import Answer, Call
 from gateway.clock import wall_ms, watch_lag
 from gateway.collector import Collector
@@ -45,6 +48,7 @@ from gateway.core_watch import CoreWatch, tell_alive
 from gateway.door import DoorBounds
 from gateway.edge import Edge
 from gateway.errors import AddressError
+from gateway.failures import FailureReport
 from gateway.listener import Listener, serve_doors
 from gateway.metrics import PrometheusObserver
 from gateway.metrics_server import serve_metrics
@@ -211,6 +215,7 @@ class Worker:
             handler=collector,
             ready=self._ready,
             bounds=bounds,
+            api=create_api(self._api_parts(server)),
             observer=self._observer,
             log=log.warning,
             share=self._share,
@@ -229,6 +234,17 @@ class Worker:
             )
         finally:
             self._doors_closed.set()
+
+    def _api_parts(self, server: ServerSettings) -> ApiParts:
+        assert self._edge is not None
+        return ApiParts(
+            store=self._edge.store,
+            gate=AdminGate(server.admin_token),
+            now_ms=wall_ms,
+            report=FailureReport(observer=self._observer, log=log.warning),
+            trusted_proxies=server.trusted_networks(),
+            log=log.info,
+        )
 
     async def _start_metrics(self, nursery: trio.Nursery, server: ServerSettings) -> None:
         bind = server.metrics_bind

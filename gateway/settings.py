@@ -37,6 +37,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     max_connections_per_address: Annotated[int, Meta(ge=1, le=100_000)] = 64
     keep_alive_s: Annotated[float, Meta(ge=1, le=600)] = 5.0  # how long an idle connection stays open
     outbox_limit: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000  # deliveries that wait, per destination
+    admin_token: Secret | None = None  # of the API; default: GATEWAY_ADMIN_TOKEN of the environment; none: API off
     log_level: LogLevel = "info"
     log_format: LogFormat = "json"
 

@@ -96,6 +96,21 @@ def site_events(
         ]
 
 
+def latest_events(store: Store, site: str, since_ms: int, before: bytes, limit: int) -> list[Listed]:
+    """Messages of a site that arrived since then, the newest first; `before`: the last page's last `place`, or a place
+    that no message has. Empty: from the newest on."""
+    prefix, found = keys.digest8(site), list[Listed]()
+    with store.read() as txn, txn.cursor(db=store.dbs["site_event"]) as cursor:
+        is_there = cursor.prev() if cursor.set_range(before or prefix + b"\xff" * 18) else cursor.last()
+        while is_there and len(found) < min(limit, LISTED_MOST) and (key := bytes(cursor.key())).startswith(prefix):
+            at_ms, event_key = keys.read_site_event(key)[0], bytes(cursor.value())
+            if at_ms < since_ms:
+                break
+            found.append(Listed(place=key, received_at_ms=at_ms, key=event_key, row=_row(txn, store, event_key)))
+            is_there = cursor.prev()
+    return found
+
+
 def visitor_events(store: Store, site: str, visitor_id: str, limit: int = 100) -> list[Listed]:
     """A visitor's latest events, the newest first."""
     prefix = keys.visitor_prefix(site, visitor_id)

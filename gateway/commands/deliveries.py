@@ -89,7 +89,7 @@ def deliveries(
         wanted = (
             line
             for line in _lines(store, sites, since_ms(since, now_ms), now_ms)
-            if destination in (None, line.destination) and _is_wanted(line, status)
+            if destination in (None, line.destination) and is_wanted(line, status)
         )
         found = list(islice(wanted, limit))
     if as_json:
@@ -102,15 +102,20 @@ def deliveries(
         out.print(f"the newest {limit}; --limit shows more", style="dim")
 
 
-def _is_wanted(line: Line, status: str | None) -> bool:
+def is_wanted(line: Line, status: str | None) -> bool:
     """What was kept from a destination is no delivery: it is shown to those who ask for it."""
     return line.status == status if status is not None else line.status != "not_routed"
 
 
 def _lines(store: Store, sites: list[str], from_ms: int, now_ms: int) -> Iterator[Line]:
     for facts in newest_events(store, sites, from_ms, now_ms, partial(click.echo, err=True)):
-        yield from (_line(facts, name, row) for name, row in facts.deliveries.items())
-        yield from (_not_routed(facts, name, reason) for name, reason in facts.row.not_routed.items())
+        yield from lines_of(facts)
+
+
+def lines_of(facts: EventFacts) -> Iterator[Line]:
+    """One for each destination of the event, in the same order whenever it is asked for."""
+    yield from (_line(facts, name, row) for name, row in facts.deliveries.items())
+    yield from (_not_routed(facts, name, reason) for name, reason in facts.row.not_routed.items())
 
 
 def _line(facts: EventFacts, destination: str, row: DeliveryRow | None) -> Line:

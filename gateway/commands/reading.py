@@ -157,17 +157,21 @@ class Moment(click.ParamType[int]):
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        if found := SPAN.fullmatch(value.strip()):
-            return -int(found[1]) * SPAN_MS[found[2]]
-        try:
-            at = datetime.fromisoformat(value.strip())
-        except ValueError:
-            at = None
-        if at is None:
+        moment = value if isinstance(value, int) else read_moment(value)
+        if moment is None:
             self.fail(f"{value!r} is no time; give 30m, 24h, 7d or a time such as 2026-11-20T14:00:00Z", param, ctx)
-        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+        return moment
+
+
+def read_moment(text: str) -> int | None:
+    """Unix milliseconds, or a span before now below zero; None: it is neither."""
+    if found := SPAN.fullmatch(text.strip()):
+        return -int(found[1]) * SPAN_MS[found[2]]
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def since_ms(moment: int, now_ms: int) -> int:

@@ -11,6 +11,7 @@ import pytest
 from actors.destinations import AnyDestination
 from actors.destinations.base import Destination
 from actors.observer import REASONS
+from actors.secret import Secret
 from gateway.config import load_config
 from gateway.config_env import site_table
 from gateway.config_reader import members
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
 ENV = {
     "DEMO_WRITE_KEY": "wk_demo",
+    "GATEWAY_ADMIN_TOKEN": "0123456789abcdef",
     "META_ACCESS_TOKEN": "token",
     "GA_API_SECRET": "secret",
     "GADS_CLIENT_SECRET": "secret",
@@ -61,7 +63,7 @@ def test_the_example_loads_with_everything_in_it_set(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(re.sub(r"(?m)^#(?=\w)", "", EXAMPLE.read_text("utf-8")), "utf-8")
     config = load_config(path, ENV)
-    assert config.server == ServerSettings(), "the example shows the defaults"
+    assert config.server == ServerSettings(admin_token=Secret("0123456789abcdef")), "the example shows the defaults"
     assert config.sites[0].default_country == "DE"
 
 

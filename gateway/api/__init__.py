@@ -1,0 +1,13 @@
+"""The API of the control plane, under /api on the public port: what exists, how it fares, and how to change it.
+
+application.py   the web application: the gate before every path, errors in one form, headers of every answer
+parts.py         what the resources are given
+requests.py      a request's body, query and If-Match, each fault with its field; answers as JSON
+openapi.py       /api/openapi.json, made from the routes themselves
+public_paths.py  the paths of the doors as that page describes them
+errors.py        what ends a request with an answer
+
+platforms.py     /api/platforms: which platforms there are, with their settings
+events.py        /api/events: one event's whole story
+deliveries.py    /api/deliveries: what is on its way and what became of it, page by page
+"""
