@@ -95,6 +95,7 @@ class Rules(Struct, frozen=True, kw_only=True):
 
     allow_private: bool = False  # any address, any port
     allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # these addresses too, on any port
+    allow_http: bool = False  # without TLS to public addresses too; where a wider one is open, it is allowed anyway
 
     @property
     def is_open(self) -> bool:
@@ -111,10 +112,19 @@ class Rules(Struct, frozen=True, kw_only=True):
         return None if any(ip in network for network in self.allow_networks) else why
 
 
-def rules(*, allow_private: bool = False, allow_networks: Iterable[str] = ()) -> Rules:
+def rules(*, allow_private: bool = False, allow_networks: Iterable[str] = (), allow_http: bool = False) -> Rules:
     """Rules from configured values; ValueError names a network that is none."""
     networks = tuple(ipaddress.ip_network(network) for network in allow_networks)
-    return Rules(allow_private=allow_private, allow_networks=networks)
+    return Rules(allow_private=allow_private, allow_networks=networks, allow_http=allow_http)
+
+
+def network_fault(network: str) -> str | None:
+    """What is wrong with a configured network; None for one that is right."""
+    try:
+        ipaddress.ip_network(network)
+    except ValueError:
+        return f"{network!r} is no network; give its first address and length, such as '10.0.0.0/8'"
+    return None
 
 
 def refusal(address: str) -> str | None:
@@ -162,9 +172,12 @@ def _inner(ip: IPv6Address) -> IPv4Address | None:
     return None
 
 
-def check_url(url: str, allow_private: bool = False, allow_networks: Iterable[str] = ()) -> str | None:
+def check_url(
+    url: str, allow_private: bool = False, allow_networks: Iterable[str] = (), allow_http: bool = False
+) -> str | None:
     """Why a configured URL would be refused; None where it may be used. No name is resolved here."""
-    target = read_url(url, rules(allow_private=allow_private, allow_networks=allow_networks))
+    allowed = rules(allow_private=allow_private, allow_networks=allow_networks, allow_http=allow_http)
+    target = read_url(url, allowed)
     return target.reason if isinstance(target, Refused) else None
 
 
@@ -185,6 +198,8 @@ def read_url(url: str, allowed: Rules) -> Target | Refused:
     port = PORTS[parts.scheme] if port is None else port
     if why := _bad_host(host, allowed, in_brackets="[" in parts.netloc) or _bad_port(port, allowed):
         return Refused(why)
+    if parts.scheme == "http" and not (allowed.allow_http or allowed.is_open):
+        return Refused("http is open to everyone on the way; give https, or allow_http = true")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(scheme=parts.scheme, host=host, port=port, path=path)
 

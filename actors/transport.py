@@ -18,7 +18,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpcore
-import httpx
 import trio
 
 from actors.addresses import Refused, Rules, Target, read_url, rules
@@ -26,7 +25,7 @@ from actors.connections import HEAD_BYTES, Backend, FailedError, Stream, TooLong
 from actors.destinations.base import ANSWER_BYTES, Destination, Request, Response
 from actors.dialing import Connect, Dialer, Failure, Lookup, connect, look_up
 
-__all__ = ["Failure", "Transport", "client_tls", "silence_http_logs"]
+__all__ = ["Failure", "Transport", "silence_http_logs"]
 
 CONNECTIONS = 8  # of one destination at most
 ATTEMPT_S = 15.0  # one attempt, from the look-up to the last byte read
@@ -45,7 +44,6 @@ _OURS = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
-        "user-agent",
     }
 )
 _HTTP_LOGGERS = ("httpx", "httpcore", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy")))
@@ -67,7 +65,7 @@ class Transport:
         lookup: Lookup = look_up,
         connect: Connect = connect,
     ) -> None:
-        """`tls`: from `client_tls`, shared by all transports, since making one takes 20 ms."""
+        """`tls`: from actors/tls.py, shared by all transports, since making one takes 20 ms."""
         self._tls = tls
         self._allowed = allowed or Rules()
         self._connections = min(connections, CONNECTIONS)
@@ -86,10 +84,15 @@ class Transport:
     def for_destination(
         cls, destination: Destination, tls: ssl.SSLContext, allow_networks: Iterable[str] = ()
     ) -> "Transport":
-        """As the destination's settings and limits say; `allow_networks`: CIDRs the operator allows."""
+        """As the destination's settings and limits say. `tls`: for its `ca_file` (actors/tls.py); `allow_networks`:
+        CIDRs that are allowed beside its own."""
         return cls(
             tls,
-            allowed=rules(allow_private=destination.allow_private, allow_networks=allow_networks),
+            allowed=rules(
+                allow_private=destination.allow_private,
+                allow_networks=(*destination.allow_networks, *allow_networks),
+                allow_http=destination.allow_http,
+            ),
             connections=destination.concurrency,
             answer_bytes=destination.limits.answer_bytes,
         )
@@ -201,14 +204,6 @@ async def _close(connection: httpcore.AsyncHTTPConnection) -> None:
         await connection.aclose()
 
 
-def client_tls(ca_file: str | None = None) -> ssl.SSLContext:
-    """Always verifies. Trusts the public authorities (certifi's) and those in `ca_file`. Errors: OSError, SSLError."""
-    context = httpx.create_ssl_context(trust_env=False)
-    if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
-    return context
-
-
 def silence_http_logs() -> None:
     """Nothing of the HTTP libraries is logged, at any level: their lines hold URLs and headers with secrets."""
     for name in _HTTP_LOGGERS:
@@ -245,8 +240,10 @@ class _Address:
 
 
 def _headers(request: Request, fixed: tuple[tuple[bytes, bytes], ...]) -> list[tuple[bytes, bytes]]:
-    headers = list(fixed)
-    headers += [(name.encode(), value.encode()) for name, value in request.headers if name.lower() not in _OURS]
+    own = [(name, value) for name, value in request.headers if name.lower() not in _OURS]
+    has_agent = any(name.lower() == "user-agent" for name, _ in own)  # a platform may want one of a form of its own
+    headers = [pair for pair in fixed if not (has_agent and pair[0] == b"user-agent")]
+    headers += [(name.encode(), value.encode()) for name, value in own]
     if request.body or request.method != "GET":
         headers.append((b"content-length", b"%d" % len(request.body)))
     return headers

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from actors.addresses import check_url
+from actors.addresses import check_url, network_fault
 from actors.destinations.base import Destination
 from actors.names import canonical_name
+from actors.tls import ca_file_fault
 from gateway.config_reader import Reader
 from gateway.config_values import Bind
 from gateway.settings import ID_FORM, ID_PATTERN, ServerSettings, SiteSettings
@@ -127,6 +128,7 @@ def _common_problems(destination: Destination, *, is_sealed: bool) -> Iterator[P
     yield from _name_problems(destination)
     yield from _consent_problems(destination)
     yield from _address_problems(destination)
+    yield from _network_problems(destination)
 
 
 def _name_problems(destination: Destination) -> Iterator[Problem]:
@@ -146,8 +148,21 @@ def _consent_problems(destination: Destination) -> Iterator[Problem]:
 def _address_problems(destination: Destination) -> Iterator[Problem]:
     for field in ADDRESS_SETTINGS:
         url = getattr(destination, field, None)
-        if url and (fault := check_url(url, allow_private=destination.allow_private)):
+        if url and (fault := _url_fault(url, destination)):
             yield field, f"{fault}{_hint(fault)}"
+
+
+def _url_fault(url: str, destination: Destination) -> str | None:
+    networks = [network for network in destination.allow_networks if not network_fault(network)]
+    return check_url(url, destination.allow_private, networks, destination.allow_http)
+
+
+def _network_problems(destination: Destination) -> Iterator[Problem]:
+    for index, network in enumerate(destination.allow_networks):
+        if fault := network_fault(network):
+            yield f"allow_networks[{index}]", fault
+    if destination.ca_file is not None and (fault := ca_file_fault(destination.ca_file)):
+        yield "ca_file", fault
 
 
 def _hint(fault: str) -> str:

@@ -22,8 +22,9 @@ from actors.destinations.base import (
 from actors.dialing import Failure
 from actors.redaction import Redactor, ids_of, secrets_of
 from actors.sender import Sender
+from actors.tls import Contexts
 from actors.tokens import AccessToken
-from actors.transport import Transport, client_tls
+from actors.transport import Transport
 from gateway.clock import wall_ms
 
 __all__ = ["CheckFailed", "CheckPassed", "CheckUnsure", "CredentialCheck", "try_credentials", "try_over"]
@@ -34,9 +35,10 @@ async def try_credentials(
 ) -> CredentialCheck:
     """What the platform says of the credentials, in its own words without what is secret or personal.
 
-    `tls`: a context of `client_tls` to share; without one it is made here. Takes at most two attempts' time.
+    `tls`: the context for its `ca_file`, where one is at hand (actors/tls.py). Takes at most two attempts' time.
     """
-    async with Transport.for_destination(destination, tls or client_tls(), allow_networks) as transport:
+    context = tls or Contexts().of(destination.ca_file)
+    async with Transport.for_destination(destination, context, allow_networks) as transport:
         return await try_over(destination, transport, at_ms=wall_ms())
 
 

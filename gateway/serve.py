@@ -17,7 +17,6 @@ import gc
 import os
 import signal
 import socket
-import ssl
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -33,7 +32,8 @@ from actors.destinations.base import Destination
 from actors.sender import Sender
 from actors.snapshot import Snapshot
 from actors.supervision import keep_running
-from actors.transport import Transport, client_tls
+from actors.tls import Contexts
+from actors.transport import Transport
 from gateway import cors
 from gateway.api.application import create_api
 from gateway.api.parts import ApiParts
@@ -169,7 +169,8 @@ class Worker:
     def _make_core(
         self, store: Store, writer: ThreadWriter, snapshot: Snapshot, sealers: Mapping[str, Sealer]
     ) -> CoreService:
-        tls = client_tls()
+        contexts = Contexts()
+        contexts.of(None)  # made before anything is sent: it takes 20 ms
         return CoreService(
             store,
             writer,
@@ -177,7 +178,7 @@ class Worker:
             now_ms=wall_ms,
             random=SystemRandom(),
             observer=self._observer,
-            make_sender=partial(_sender, tls),
+            make_sender=partial(_sender, contexts),
             sealers=sealers,
             settings=CoreSettings(shards=self._config.server.shards, outbox_limit=self._config.server.outbox_limit),
         )
@@ -319,8 +320,8 @@ class Worker:
             log.warning("stop_was_cut")
 
 
-def _sender(tls: ssl.SSLContext, destination: Destination) -> Sender:
-    return Transport.for_destination(destination, tls)
+def _sender(contexts: Contexts, destination: Destination) -> Sender:
+    return Transport.for_destination(destination, contexts.of(destination.ca_file))
 
 
 async def _woken(descriptor: int, wake: Callable[[], None]) -> None:

@@ -83,6 +83,7 @@ def test_only_the_transport_uses_the_http_libraries() -> None:
     assert {name for name in users if not name.startswith("gateway/commands/")} <= {
         "actors/transport.py",
         "actors/connections.py",
+        "actors/tls.py",
         "actors/dialing.py",
     }
 

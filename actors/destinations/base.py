@@ -194,6 +194,9 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     consent: tuple[Purpose, ...] | None = None  # purposes it needs granted; default: those of its class
     base_url: str | None = None  # another host for the platform's API; default: the platform's own
     allow_private: bool = False  # may connect to addresses that are not public
+    allow_networks: tuple[str, ...] = ()  # of those only these, as CIDR
+    allow_http: bool = False  # may connect without TLS to public addresses too
+    ca_file: str | None = None  # PEM file whose certificates are trusted beside the public authorities'
     keep_payloads: bool = False  # keep the event's own part of each request
     concurrency: int = 8  # requests in flight at most
     paused: bool = False  # nothing is sent, the queue stays

@@ -1,8 +1,8 @@
 """Reddit Conversions API v3: POST /api/v3/pixels/{pixel_id}/conversion_events; at most 1,000 events, 7 days old.
 
 Source: OpenAPI document of Reddit's Ads API, version 3, and the help pages on conversions, read 2026-11-20;
-contracts/reddit.md. Reddit wants a descriptive user agent: the gateway's own, `events-gateway/…`, is one. Where the
-page leaves a doubt, the safe way:
+contracts/reddit.md. Reddit wants a user agent that says who asks, `{platform}:{app id}:{version} (by /u/{user})`: with
+`reddit_user` it is that, without it the gateway's own, `events-gateway/…`. Where the page leaves a doubt, the safe way:
 
 - A request is believed to be taken whole or not at all: what Reddit would refuse for certain is dropped here, and a
   refused batch is split. Repeats are harmless, since `conversion_id` stops them.
@@ -77,7 +77,9 @@ CUSTOM = "CUSTOM"
 WITH_COUNT = frozenset({"PURCHASE", "ADD_TO_CART", "ADD_TO_WISHLIST", CUSTOM})  # section 4, which metadata with which
 WITH_VALUE = WITH_COUNT | {"LEAD", "SIGN_UP"}
 ACTION_SOURCES: Mapping[str, str] = {"website": "WEBSITE", "app": "APP", "physical_store": "PHYSICAL_STORE"}
+APP = "server:events-gateway:0.1.0"  # platform, app id and version of the user agent
 
+_USER = re.compile(r"[A-Za-z0-9_-]{3,20}", re.ASCII)
 _PIXEL = re.compile(r"[A-Za-z0-9_]{1,64}")
 _VERSION = re.compile(r"v([3-9]|[1-9][0-9])")
 _HASHED = re.compile(r"[0-9a-fA-F]{64}")
@@ -87,6 +89,7 @@ _REGION = re.compile(r"([A-Z]{2}-)?[A-Z0-9]{1,3}")
 class Reddit(Destination, frozen=True, kw_only=True, tag="reddit"):
     pixel_id: str  # a2_… or t2_…, from Events Manager
     access_token: Secret  # the conversion access token of Events Manager: it does not expire
+    reddit_user: str | None = None  # who answers for the requests, named in their user agent
     test_id: str | None = None  # events show in Events Testing only
     api_version: str = "v3"
 
@@ -103,6 +106,8 @@ class Reddit(Destination, frozen=True, kw_only=True, tag="reddit"):
             yield "pixel_id", f"{self.pixel_id!r} is no pixel id; give it as Events Manager shows it, such as 'a2_abc'"
         if not self.access_token or not self.access_token.reveal().isprintable() or " " in self.access_token.reveal():
             yield "access_token", "is empty or holds spaces; give the conversion access token of Events Manager"
+        if self.reddit_user is not None and not _USER.fullmatch(self.reddit_user):
+            yield "reddit_user", f"{self.reddit_user!r} is no Reddit user name; give it without /u/"
         if not _VERSION.fullmatch(self.api_version):
             yield "api_version", f"{self.api_version!r} takes another form of event; give 'v3'"
 
@@ -144,7 +149,8 @@ class Reddit(Destination, frozen=True, kw_only=True, tag="reddit"):
             head += b'"test_id":' + encode_json(self.test_id) + b","
         body = head + b'"events":[' + b",".join(payload.body for payload in payloads) + b"]}}"
         url = self.api_url(f"/api/{self.api_version}/pixels/{self.pixel_id}/conversion_events")
-        return post_json(url, body, bearer=self.access_token)
+        agent = {"user_agent": f"{APP} (by /u/{self.reddit_user})"} if self.reddit_user else {}
+        return post_json(url, body, bearer=self.access_token, **agent)
 
     def judge(self, response: Response, payloads: Sequence[Payload]) -> Sequence[Verdict]:
         return verdicts_of(response, payloads, self.access_token)

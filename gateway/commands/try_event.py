@@ -21,8 +21,9 @@ from actors.event import Event
 from actors.redaction import secrets_of
 from actors.secret import Secret
 from actors.snapshot import Site
+from actors.tls import Contexts
 from actors.tokens import AccessToken
-from actors.transport import Transport, client_tls, silence_http_logs
+from actors.transport import Transport, silence_http_logs
 from gateway import exit_codes
 from gateway.commands.reading import end, json_option, visible
 from gateway.commands.trial import (
@@ -219,7 +220,8 @@ async def _send(found: Plan) -> Answered:
     """Sends it as a dispatcher does, once: over the gateway's transport, with a token where one is needed."""
     silence_http_logs()
     started_s = trio.current_time()
-    async with Transport.for_destination(found.destination, client_tls()) as transport:
+    tls = Contexts().of(found.destination.ca_file)
+    async with Transport.for_destination(found.destination, tls) as transport:
         token = await AccessToken(found.destination, transport).get()
         answer: Response | Failure | Retry | Pause
         if isinstance(token, Retry | Pause):

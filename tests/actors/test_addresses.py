@@ -135,7 +135,6 @@ def test_network_that_is_none_is_a_fault() -> None:
 
 GOOD_URLS = [
     "https://graph.facebook.com/v21.0/1/events?access_token=x",
-    "http://shop.example/hook",
     "https://shop.example:443",
     "HTTPS://Shop.Example./x",
     "https://xn--bcher-kva.example/",
@@ -145,6 +144,8 @@ GOOD_URLS = [
     "https://under_score.example/",
 ]
 BAD_URLS = [
+    "http://shop.example/hook",
+    "http://8.8.8.8/",
     "ftp://shop.example/",
     "ws://shop.example/",
     "file:///etc/passwd",
@@ -217,6 +218,12 @@ def test_allow_private_takes_inner_hosts_and_other_ports(url: str) -> None:
 @pytest.mark.parametrize("url", ["http://u:p@127.0.0.1/", "ftp://127.0.0.1/", "http://127.1/", "http://[fe80::1%25a]/"])
 def test_allow_private_takes_no_odd_url(url: str) -> None:
     assert check_url(url, allow_private=True)
+
+
+def test_http_is_taken_where_it_is_allowed_for_public_hosts_only() -> None:
+    assert check_url("http://shop.example/hook", allow_http=True) is None
+    assert check_url("http://10.0.0.1/hook", allow_http=True)
+    assert check_url("http://shop.example:8080/hook", allow_http=True)
 
 
 def test_allowed_network_takes_its_literals_only() -> None:

@@ -10,7 +10,8 @@ import trio.testing
 from actors.addresses import Rules
 from actors.destinations.base import Request, Response
 from actors.dialing import connect
-from actors.transport import Failure, Transport, client_tls
+from actors.tls import client_tls
+from actors.transport import Failure, Transport
 from tests.actors.sending import CANARY, OPEN, here, once, outcome, post
 from tests.torture_parts import faults
 
@@ -58,6 +59,20 @@ async def test_request_arrives_as_written_with_our_own_framing(tls: ssl.SSLConte
         "X-Key": "v",
         "content-length": "4",
     }
+
+
+async def test_a_user_agent_of_the_platforms_own_form_takes_the_place_of_ours(tls: ssl.SSLContext) -> None:
+    seen: list[bytes] = []
+
+    async def handler(stream: trio.SocketStream) -> None:
+        seen.append(await faults.read_request(stream))
+        await stream.send_all(faults.PLAIN)
+
+    async with faults.serving(handler) as port, here(tls) as transport:
+        await transport.send(Request(url=f"http://127.0.0.1:{port}/", headers=(("User-Agent", "server:x:1"),)))
+
+    agents = [line for line in seen[0].lower().split(b"\r\n") if line.startswith(b"user-agent:")]
+    assert agents == [b"user-agent: server:x:1"]
 
 
 @pytest.mark.parametrize("name", faults.FAULTS)

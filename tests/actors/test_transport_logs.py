@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.transport import client_tls, silence_http_logs
+from actors.tls import client_tls
+from actors.transport import silence_http_logs
 from tests.actors.sending import CANARY, once
 from tests.torture_parts import faults
 

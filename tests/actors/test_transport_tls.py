@@ -13,7 +13,8 @@ from cryptography.x509.oid import NameOID
 
 from actors.destinations.base import Response
 from actors.dialing import connect
-from actors.transport import Failure, Transport, client_tls
+from actors.tls import client_tls
+from actors.transport import Failure, Transport
 from tests.actors.sending import OPEN, here, outcome, post
 from tests.torture_parts import faults
 

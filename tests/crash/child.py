@@ -22,7 +22,8 @@ from actors.destinations.webhook import Webhook
 from actors.observer import Observer
 from actors.secret import Secret
 from actors.snapshot import Site, Snapshot, key_digest
-from actors.transport import Transport, client_tls
+from actors.tls import client_tls
+from actors.transport import Transport
 from bench.simulator.webhook import SECRET
 from gateway.call import Call
 from gateway.collector import Collector

@@ -334,3 +334,25 @@ def test_no_value_of_a_setting_ends_in_anything_but_a_record_or_faults(setting: 
     site = reader.record(SiteSettings, {"id": "shop", setting: value}, "sites[0]")
     assert (site is None) == bool(reader.faults)
     assert all(fault.path.startswith(f"sites[0].{setting}") for fault in reader.faults)
+
+
+def test_a_ca_file_is_looked_at_when_it_is_configured(tmp_path: Path) -> None:
+    told = faults(tmp_path, in_site("") + META + 'ca_file = "/nowhere/ca.pem"')
+    assert told == ["sites[0].destinations[0].ca_file: '/nowhere/ca.pem' cannot be read: No such file or directory"]
+
+
+def test_networks_that_are_allowed_open_those_and_no_others(tmp_path: Path) -> None:
+    inner = in_site("") + META + 'base_url = "http://10.1.2.3:9000"\nallow_networks = '
+    assert load(tmp_path, inner + '["10.1.0.0/16"]').sites[0].destinations[0].allow_networks == ("10.1.0.0/16",)
+    [told] = faults(tmp_path, inner + '["10.2.0.0/16"]')
+    assert told.startswith("sites[0].destinations[0].base_url: 10.1.2.3: private")
+    told = faults(tmp_path, in_site("") + META + 'allow_networks = ["10.1.2.3/16"]')[0]
+    assert told.startswith("sites[0].destinations[0].allow_networks[0]: '10.1.2.3/16' is no network")
+
+
+def test_a_webhook_goes_by_https_unless_plain_http_is_allowed(tmp_path: Path) -> None:
+    hook = in_destination(WEBHOOK + 'url = "http://hooks.example.com/in"')
+    assert faults(tmp_path, hook) == [
+        "sites[0].destinations[0].url: http is open to everyone on the way; give https, or allow_http = true"
+    ]
+    assert load(tmp_path, hook + "\nallow_http = true").sites[0].destinations[0].allow_http

@@ -18,6 +18,7 @@ from gateway.config_reader import members
 from gateway.metric_families import Counter, Gauge, Histogram
 from gateway.metrics import PrometheusObserver
 from gateway.settings import ServerSettings, SiteSettings
+from tests.support.certificates import authority
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
@@ -61,7 +62,8 @@ def test_the_example_loads() -> None:
 
 def test_the_example_loads_with_everything_in_it_set(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    path.write_text(re.sub(r"(?m)^#(?=\w)", "", EXAMPLE.read_text("utf-8")), "utf-8")
+    text = EXAMPLE.read_text("utf-8").replace("/etc/ssl/own-ca.pem", str(authority("own").write(tmp_path, "own")))
+    path.write_text(re.sub(r"(?m)^#(?=\w)", "", text), "utf-8")
     config = load_config(path, ENV)
     assert config.server == ServerSettings(admin_token=Secret("0123456789abcdef")), "the example shows the defaults"
     assert config.sites[0].default_country == "DE"

@@ -22,7 +22,8 @@ from msgspec import Struct
 from actors.addresses import rules
 from actors.destinations.base import Request, Response
 from actors.dialing import Lookup, look_up
-from actors.transport import Failure, Transport, client_tls
+from actors.tls import client_tls
+from actors.transport import Failure, Transport
 from tests.torture_parts import faults
 
 OPEN = rules(allow_private=True)

@@ -1,5 +1,6 @@
 """Reddit: what is sent, what each answer means."""
 
+import importlib.metadata
 import json
 from typing import Any
 
@@ -230,3 +231,18 @@ def test_settings_at_fault_are_named() -> None:
     wrong = reddit(pixel_id="a/b", access_token=Secret(""), api_version="v2")
     assert [field for field, _ in wrong.problems()] == ["pixel_id", "access_token", "api_version"]
     assert list(reddit().problems()) == []
+
+
+def test_the_user_agent_names_the_reddit_user_where_one_is_set() -> None:
+    def agent(**settings: Any) -> str | None:
+        request = reddit(**settings).request([payload(everything())], ATTEMPT)
+        return dict(request.headers).get("user-agent")
+
+    version = importlib.metadata.version("events-gateway")
+    assert agent(reddit_user="example_shop") == f"server:events-gateway:{version} (by /u/example_shop)"
+    assert agent() is None
+
+
+@pytest.mark.parametrize("name", ["", "ab", "/u/shop", "shop\r\nx: y", "x" * 21])
+def test_what_is_no_reddit_user_is_a_fault(name: str) -> None:
+    assert [field for field, _ in reddit(reddit_user=name).problems()] == ["reddit_user"]
