@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from actors import dedup
 from actors.actor import Message, Position, Processing, Ref
+from actors.coverage import coverage
 from actors.event import Event
 from actors.merging import conflicts
 from actors.routing import NotRouted, decide
@@ -90,6 +91,7 @@ class Batch:
         self._tally = Tally()
         self.queued: dict[bytes, int] = {}  # destination key -> deliveries put into its outbox
         self.counted: list[Counted] = []
+        self.covered: dict[tuple[str, str, str, int], int] = {}  # site, source, name, identifiers -> events
         self.verdicts: dict[tuple[str, str], int | None] = {}
         self.turns = 0
         self.took: list[tuple[str, float]] = []  # kind of actor, seconds: of each turn
@@ -251,6 +253,8 @@ class Batch:
     def process(self, processing: Processing) -> None:
         event = processing.event
         key = self._settle_copies(processing)
+        covered = (event.site, event.source, event.event_name, coverage(event.user_data))
+        self.covered[covered] = self.covered.get(covered, 0) + 1
         site = self.snapshot.sites.get(event.site)
         decisions = decide(event, processing.consent, site) if site is not None else []
         routed = tuple(decision.destination for decision in decisions if decision.reason is None)

@@ -360,6 +360,8 @@ class Dispatcher:
             self._hub.observer.delivery(
                 self.site, self.destination.id, self.platform, one.row.status, one.reason, latency_s
             )
+            if one.row.status == "delivered" and (match := one.row.match) is not None:
+                self._hub.observer.match_quality(self.site, self.destination.id, self.platform, match.tenths / 10)
         self._hub.on_settled(self.key, -gone)
 
     def _idle_s(self) -> float:

@@ -17,6 +17,7 @@ from actors.destinations import carried
 from actors.destinations.base import DAY_S, Destination
 from actors.event import Event, UserData
 from actors.identity import BLOCKED_DIGESTS, is_blocked
+from store.records import MatchRow
 
 FBC_AGE_MS = 90 * DAY_S * 1_000  # Meta's own cookie lives as long
 WHOLE_TENTHS = 100
@@ -44,14 +45,6 @@ _LIBRARY = re.compile(
 _FBC_TIME = re.compile(r"fb\.[0-9]\.([0-9]{13})\.")
 
 
-class Match(Struct, frozen=True, kw_only=True):
-    """`tenths`: the estimate times ten. `counted`, `taken`: bits of what counted, and of what the platform takes."""
-
-    tenths: int
-    counted: int
-    taken: int
-
-
 class Gap(Struct, frozen=True, kw_only=True):
     """A kind that did not count, and what it would add to the estimate."""
 
@@ -60,16 +53,16 @@ class Gap(Struct, frozen=True, kw_only=True):
     adds_tenths: int
 
 
-def estimate(event: Event, carries: int, destination: Destination) -> Match | None:
+def estimate(event: Event, carries: int, destination: Destination) -> MatchRow | None:
     """`carries`: what the payload says that it holds. None where the destination looks for nobody."""
     taken = destination.matches_on()
     if not taken:
         return None
     counted = _valid(event, carries & taken, destination)
-    return Match(tenths=_scaled(_weight(counted), _weight(taken)), counted=counted, taken=taken)
+    return MatchRow(tenths=_scaled(_weight(counted), _weight(taken)), counted=counted, taken=taken)
 
 
-def gaps(match: Match) -> Iterator[Gap]:
+def gaps(match: MatchRow) -> Iterator[Gap]:
     """What is missing, the heaviest first."""
     whole = _weight(match.taken)
     for kind, name, tenths in KINDS:

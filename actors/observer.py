@@ -84,6 +84,9 @@ class Observer:
 
     # actors
 
+    def event_identifiers(self, site: str, source: str, event: str, identifiers: int, count: int = 1) -> None:
+        """Events that were processed, copies made one; `identifiers` are the bits of coverage.py that they carry."""
+
     def event_duplicate(self, site: str, source: str, key: str) -> None:
         """An event that is a copy of an earlier one; `key` is the kind of key by which they met."""
 
@@ -148,6 +151,9 @@ class Observer:
         latency_s: float | None = None,
     ) -> None:
         """A delivery that changed its status. `latency_s`: from arrival to the platform's yes."""
+
+    def match_quality(self, site: str, destination: str, platform: str, score: float) -> None:
+        """The estimated match quality of a delivered event, 0 to 10."""
 
     def breaker(self, site: str, destination: str, state: BreakerState) -> None:
         """The state of a destination's breaker."""

@@ -289,6 +289,8 @@ class Core:
             self._observer.turn_done(kind, duration_s)
         for counted in batch.counted:
             getattr(self._observer, counted.what)(**counted.labels)
+        for (site, source, name, identifiers), count in batch.covered.items():
+            self._observer.event_identifiers(site, source, name, identifiers, count)
         self._observer.warm_actors(len(self._warm), self._warm.size_bytes)
 
     def _idle_s(self) -> float:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from actors.destinations.base import Destination, Drop, Payload
 from actors.event import Consent, Event
+from actors.match_quality import estimate
 from actors.observer import Observer
 from actors.pacing import MOST_MS, elapsed_ms
 from actors.redaction import Redactor
@@ -177,6 +178,7 @@ class Taker:
         if isinstance(payload, Drop):
             return dropped(work, self._destination.id, "not_encodable", self._redact(payload.reason), now_ms)
         work.payload = payload
+        work.match = estimate(event, payload.carries, self._destination)
         return work
 
     def _payload(self, event: Event, row: EventRow) -> Payload | Drop:

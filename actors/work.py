@@ -26,8 +26,8 @@ class Work:
     """A delivery that was taken from the outbox and is not settled yet."""
 
     __slots__ = (
-        "again", "attempts", "consent", "delivery_id", "due", "first_ms", "payload", "received_at_ms", "refreshes",
-        "status", "taken_at_s", "tries",
+        "again", "attempts", "consent", "delivery_id", "due", "first_ms", "match", "payload", "received_at_ms",
+        "refreshes", "status", "taken_at_s", "tries",
     )  # fmt: skip
 
     def __init__(self, due: Due, event: EventRow, payload: Payload) -> None:
@@ -38,6 +38,7 @@ class Work:
         self.status: Literal["queued", "failed"] = "failed" if row is not None and row.status == "failed" else "queued"
         self.attempts: list[AttemptRow] = list(row.attempts) if row is not None else []
         self.tries = row.tries if row is not None else 0
+        self.match = row.match if row is not None else None
         self.first_ms = next((attempt.at_ms for attempt in self.attempts if attempt.counts), 0)
         self.again = 0
         self.refreshes = 0
@@ -118,6 +119,7 @@ def settle(
             row = DeliveryRow(
                 status="delivered", destination=destination, attempts=attempts, tries=work.tries, words=words,
                 settled_at_ms=now_ms, latency_ms=max(0, now_ms - work.received_at_ms),
+                match=work.match,
             )  # fmt: skip
             return Settled(work=work, row=row)
         case Drop():
@@ -129,7 +131,7 @@ def settle(
 def dropped(work: Work, destination: str, reason: Reason, words: str, now_ms: int) -> Settled:
     row = DeliveryRow(
         status="dropped", destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
-        reason=reason, words=words, settled_at_ms=now_ms,
+        reason=reason, words=words, settled_at_ms=now_ms, match=work.match,
     )  # fmt: skip
     return Settled(work=work, row=row, reason=reason)
 
@@ -158,7 +160,7 @@ def waiting(work: Work, destination: str, words: str) -> Settled:
 def _waiting(work: Work, destination: str, words: str, due_ms: int | None) -> DeliveryRow:
     return DeliveryRow(
         status=work.status, destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
-        words=words, next_at_ms=due_ms,
+        words=words, next_at_ms=due_ms, match=work.match,
     )  # fmt: skip
 
 

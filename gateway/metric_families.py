@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 OTHER = "other"
 LABEL_CHARS = 128
+NUMBERS = 256  # different ones that are counted before they are taken apart
 FOLDED = 4_096  # series of one gauge whose values are remembered under `other`
 
 
@@ -47,7 +48,32 @@ class Buckets:
         self.total += value * count
 
 
-C = TypeVar("C", Cell, Buckets)
+class Flags:
+    """How many had each bit set. Numbers are counted whole, and taken apart when the page is made: so one costs no more
+    the more bits it has. `_state` changes at once, or a reader would count some twice."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, bits: int) -> None:
+        self._state: tuple[list[int], dict[int, int]] = ([0] * bits, {})
+
+    def add(self, number: int, count: int) -> None:
+        _, numbers = self._state
+        numbers[number] = numbers.get(number, 0) + count
+        if len(numbers) >= NUMBERS:
+            self._state = (self.totals(), {})
+
+    def totals(self) -> list[int]:
+        """By bit, the lowest first."""
+        totals, numbers = self._state
+        totals = list(totals)
+        for number, count in list(numbers.items()):
+            for bit in range(len(totals)):
+                totals[bit] += count if number >> bit & 1 else 0
+        return totals
+
+
+C = TypeVar("C", Cell, Buckets, Flags)
 
 
 class _Family(Generic[C]):
@@ -177,11 +203,39 @@ class Histogram(_Family[Buckets]):
         return len(self.bounds) + 3  # one for each bound, +Inf, _count and _sum
 
 
+class FlagCounter(_Family[Flags]):
+    """A counter for each bit of a number; the last label tells which. What was never set has no line."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], flags: tuple[str, ...], bound: int) -> None:
+        super().__init__(name, text, labels, bound)
+        self.flags = flags
+
+    def new(self) -> Flags:
+        return Flags(len(self.flags))
+
+    def _the_other(self) -> Flags:
+        if self._other is None:
+            self._other = self._cells.setdefault((OTHER,) * (len(self.labels) - 1), self.new())
+        return self._other
+
+    def collect(self) -> Metric:
+        family = CounterMetricFamily(self.name, self.text, labels=self.labels)
+        for labels, cell in self.cells():
+            for flag, count in zip(self.flags, cell.totals(), strict=True):
+                if count:
+                    family.add_metric((*labels, flag), count)
+        return family
+
+    @property
+    def samples(self) -> int:
+        return len(self.flags)
+
+
 class Families(Collector):
     """All families of one observer, as prometheus-client's registry wants them."""
 
     def __init__(self) -> None:
-        self.all: list[Counter | Gauge | Histogram] = []
+        self.all: list[Counter | Gauge | Histogram | FlagCounter] = []
 
     def counter(self, name: str, text: str, *labels: str, bound: int, own: int = 0) -> Counter:
         return self._keep(Counter(name, text, labels, bound, own))
@@ -193,6 +247,9 @@ class Families(Collector):
         self, name: str, text: str, *labels: str, bounds: tuple[float, ...], bound: int = 1, own: int = 0
     ) -> Histogram:
         return self._keep(Histogram(name, text, labels, bounds, bound, own))
+
+    def flags(self, name: str, text: str, *labels: str, flags: tuple[str, ...], bound: int) -> FlagCounter:
+        return self._keep(FlagCounter(name, text, labels, flags, bound))
 
     def keep(self, owners: Collection[tuple[str, str]]) -> None:
         for family in self.all:
@@ -212,7 +269,7 @@ class Families(Collector):
         return sum(family.bound * family.samples for family in self.all)
 
 
-F = TypeVar("F", Counter, Gauge, Histogram)
+F = TypeVar("F", Counter, Gauge, Histogram, FlagCounter)
 
 
 def _cumulative(cell: Buckets) -> Iterator[tuple[str, float]]:

@@ -14,16 +14,18 @@ from collections.abc import Collection, Mapping
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from actors.coverage import IDENTIFIERS
 from actors.names import label
 from actors.observer import AttemptOutcome, BreakerState, DeliveryOutcome, Observer, Reason
 from gateway.metric_families import Families
 
-SERIES = 2_000
+SERIES = 4_000
 COMMIT_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 GROUP = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 TURN_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1)
 ATTEMPT_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 DELIVERY_S = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 10_800.0, 43_200.0, 86_400.0)
+SCORES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
 LAG_S = (0.001, 0.005, 0.02, 0.05, 0.15, 0.5, 2.0)
 BREAKER_VALUES: Mapping[BreakerState, int] = {"closed": 0, "half_open": 1, "open": 2}
 
@@ -63,6 +65,18 @@ class PrometheusObserver(Observer):
             "gateway_events_duplicate", "Copies of earlier events.", "site", "source", "key", bound=80
         )
         self._merged = of.counter("gateway_events_merged", "Copies merged into one event.", "site", "source", bound=40)
+        event = ("site", "source", "event")
+        self._covered = of.counter(
+            "gateway_coverage_events", "Events whose identifiers were counted, copies made one.", *event, bound=75
+        )
+        self._identifiers = of.flags(
+            "gateway_coverage_identifiers",
+            "Of these events, those that carry each identifier.",
+            *event,
+            "identifier",
+            flags=IDENTIFIERS,
+            bound=75,
+        )
         self._limited = of.counter("gateway_callers_limited", "Verdicts against callers.", "site", "kind", bound=30)
         self._turns = of.histogram("gateway_turn_seconds", "Duration of a turn.", "kind", bounds=TURN_S, bound=8)
         self._dead = of.counter("gateway_dead_letters", "Messages whose turn raised.", "kind", bound=12)
@@ -113,6 +127,15 @@ class PrometheusObserver(Observer):
             bound=8,
             own=1,
         )
+        self._match = of.histogram(
+            "gateway_match_quality",
+            "Estimated match quality of delivered events, 0 to 10: what the platform could match them by.",
+            *whose,
+            "platform",
+            bounds=SCORES,
+            bound=4,
+            own=1,
+        )
         self._breaker = of.gauge("gateway_breaker", "0 closed, 1 half open, 2 open.", *whose, bound=50, own=1)
         self._paused = of.gauge(
             "gateway_paused", "1 while a destination waits for credentials.", *whose, bound=50, own=1
@@ -151,6 +174,11 @@ class PrometheusObserver(Observer):
         self._lag.at().observe(seconds)
 
     # actors
+
+    def event_identifiers(self, site: str, source: str, event: str, identifiers: int, count: int = 1) -> None:
+        name = label(event)
+        self._covered.at(site, source, name).value += count
+        self._identifiers.at(site, source, name).add(identifiers, count)
 
     def event_duplicate(self, site: str, source: str, key: str) -> None:
         self._duplicate.at(site, source, key).value += 1
@@ -225,6 +253,9 @@ class PrometheusObserver(Observer):
         self._deliveries.at(site, destination, platform, outcome, reason).value += 1
         if latency_s is not None:
             self._delivery_s.at(site, destination, platform).observe(latency_s)
+
+    def match_quality(self, site: str, destination: str, platform: str, score: float) -> None:
+        self._match.at(site, destination, platform).observe(score)
 
     def breaker(self, site: str, destination: str, state: BreakerState) -> None:
         self._breaker.set(BREAKER_VALUES.get(state, 0), site, destination)

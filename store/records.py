@@ -101,6 +101,15 @@ class AttemptRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request: bytes | None = None  # the event's own part of the request, where the destination keeps payloads
 
 
+class MatchRow(Struct, frozen=True, kw_only=True, array_like=True):
+    """The estimated match quality of what was encoded last. `counted`, `taken`: which identifiers counted and which the
+    platform takes, as the first nine bits of actors/destinations/carried.py, whose meaning never changes."""
+
+    tenths: int  # 0 to 100
+    counted: int
+    taken: int
+
+
 class DeliveryRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event on its way to one destination. Written with its first attempt; before that it is in the outbox only."""
 
@@ -113,6 +122,7 @@ class DeliveryRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_at_ms: int | None = None
     settled_at_ms: int | None = None
     latency_ms: int | None = None  # from arrival to the platform's yes
+    match: MatchRow | None = None  # None: nothing was encoded, the platform looks for nobody, or the row is older
 
 
 class Sighting(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -27,8 +27,9 @@ IMPURE = frozenset(
 )
 PURE = (
     *(f"actors/{name}.py" for name in (
-        "carddata", "cleaning", "clickids", "dedup", "event", "identity", "ip", "match_quality", "merging", "names",
-        "order", "pacing", "personal", "routing", "site", "snapshot", "visitor", "visits", "wire", "withdrawal", "work",
+        "carddata", "cleaning", "clickids", "coverage", "dedup", "event", "identity", "ip", "match_quality", "merging",
+        "names", "order", "pacing", "personal", "routing", "site", "snapshot", "visitor", "visits", "wire",
+        "withdrawal", "work",
     )),
     *(f"gateway/{name}.py" for name in ("checks", "client", "form", "incoming", "intake", "invalid")),
 )  # fmt: skip

@@ -13,9 +13,10 @@ from actors.destinations import Meta, Reddit, Webhook, carried
 from actors.destinations.base import Destination, Payload
 from actors.event import EmailDigests, Event, PhoneDigests
 from actors.identity import email_digests
-from actors.match_quality import KINDS, Match, estimate, gaps, is_library, is_public, is_there
+from actors.match_quality import KINDS, estimate, gaps, is_library, is_public, is_there
 from actors.secret import Secret
 from bench.simulator.webhook import SECRET as WEBHOOK_SECRET
+from store.records import MatchRow
 from tests.actors.destinations.test_carried import USER, every_matching, only
 from tests.support.making import DAY_MS, event
 
@@ -25,7 +26,7 @@ BOTH = ("client_ip", "client_user_agent")
 CLICKED_MS = 1_795_032_251_398  # of the sample's fbc
 
 
-def match_of(sent: Event, destination: Destination = META) -> Match:
+def match_of(sent: Event, destination: Destination = META) -> MatchRow:
     payload = destination.encode(sent)
     assert isinstance(payload, Payload)
     match = estimate(sent, payload.carries, destination)

@@ -8,8 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from actors.coverage import IDENTIFIERS
 from actors.destinations import AnyDestination
 from actors.destinations.base import Destination
+from actors.event import UserData
+from actors.match_quality import KINDS as WEIGHTS
 from actors.observer import REASONS
 from actors.secret import Secret
 from gateway.config import load_config
@@ -93,6 +96,20 @@ def test_every_metric_is_on_its_page(family: Counter | Gauge | Histogram) -> Non
     row = next((line for line in page("metrics.md").splitlines() if line.startswith(f"| `{family.name}`")), "")
     assert row, f"{family.name} has a row in docs/metrics.md"
     assert all(f"`{label}`" in row for label in family.labels), f"the labels of {family.name}"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.platform))
+def test_the_ids_of_a_platform_are_in_its_row_of_match_quality(kind: type[Destination]) -> None:
+    name = {"google_ads": "google ads, data"}.get(kind.platform, kind.platform)
+    [row] = [line for line in page("match-quality.md").splitlines() if line.lower().startswith(f"| {name}")]
+    told = {text for text in re.findall(r"`([a-z0-9_]+)`", row) if text in UserData.__struct_fields__}
+    assert told == {*kind.click_ids, *kind.browser_ids}
+
+
+def test_every_weight_and_every_identifier_is_on_the_page_of_match_quality() -> None:
+    text = page("match-quality.md")
+    assert re.findall(r"(?m)^\| .* \| (\d\.\d) \|$", text)[: len(WEIGHTS)] == [f"{w / 10}" for _, _, w in WEIGHTS]
+    assert [name for name in IDENTIFIERS if f"`{name}`" not in text] == []
 
 
 def test_every_reason_is_on_its_page() -> None:

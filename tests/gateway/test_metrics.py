@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from actors.coverage import IDENTIFIERS
 from actors.observer import Observer
 from gateway.config_values import Bind
+from gateway.metric_families import Flags
 from gateway.metrics import SERIES, PrometheusObserver, render
 from gateway.metrics_server import CONNECTIONS, serve_metrics
 
@@ -71,6 +73,38 @@ def test_a_delivery_is_timed_from_arrival_to_the_yes() -> None:
     assert samples["delivery_seconds_count destination=meta-main platform=meta site=shop"] == 1
     dropped = "deliveries_total destination=meta-main outcome=dropped platform=meta reason=too_old site=shop"
     assert samples[dropped] == 1
+
+
+def test_the_match_quality_of_a_destination_is_a_histogram_and_says_that_it_is_estimated() -> None:
+    observer = PrometheusObserver()
+    for score in (2.0, 6.9, 7.0, 10.0):
+        observer.match_quality("shop", "meta-main", "meta", score)
+    samples = page(observer)
+    assert samples["match_quality_bucket destination=meta-main le=7.0 platform=meta site=shop"] == 3
+    assert samples["match_quality_bucket destination=meta-main le=10.0 platform=meta site=shop"] == 4
+    assert samples["match_quality_sum destination=meta-main platform=meta site=shop"] == pytest.approx(25.9)
+    assert b"# HELP gateway_match_quality Estimated" in render(observer.registry)
+
+
+def test_the_share_of_events_with_an_identifier_can_be_divided() -> None:
+    observer = PrometheusObserver()
+    observer.event_identifiers("shop", "browser", "page_viewed", 0b01001, 3)
+    observer.event_identifiers("shop", "browser", "page_viewed", 0b00001)
+    samples = page(observer)
+    assert samples["coverage_events_total event=page_viewed site=shop source=browser"] == 4
+    assert samples["coverage_identifiers_total event=page_viewed identifier=email site=shop source=browser"] == 4
+    assert samples["coverage_identifiers_total event=page_viewed identifier=fbp site=shop source=browser"] == 3
+    assert "coverage_identifiers_total event=page_viewed identifier=fbc site=shop source=browser" not in samples
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2 ** len(IDENTIFIERS) - 1), st.integers(1, 5)), max_size=600))
+def test_identifiers_are_counted_exactly_however_many_mixtures_there_are(seen: list[tuple[int, int]]) -> None:
+    flags = Flags(len(IDENTIFIERS))
+    for number, count in seen:
+        flags.add(number, count)
+    expected = [sum(count for number, count in seen if number >> bit & 1) for bit in range(len(IDENTIFIERS))]
+    assert flags.totals() == expected
 
 
 @settings(deadline=None)
