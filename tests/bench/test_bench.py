@@ -69,7 +69,7 @@ class SlowServer:
 def test_ingest_measures_both_doors_beside_the_hello_world(setting: Setting) -> None:
     found = ingest.run(setting)
     rows = [row for row in found.sections[0].rows if isinstance(row, ingest.Row)]
-    assert {row.server for row in rows} == {"hello world", "hello world, event", "fast lane", "other door"}
+    assert {row.server for row in rows} == {"hello world", "hello world, GET /", "fast lane", "other door"}
     assert all(row.per_s > 0 and row.ratio > 0 and row.p99_ms >= row.p50_ms > 0 for row in rows)
     assert all(row.processed_per_s > 0 for row in rows if row.server == "fast lane")
     assert [goal.what[:9] for goal in found.goals] == ["fast lane", "p99 of an"]
