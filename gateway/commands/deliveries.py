@@ -1,11 +1,11 @@
 """`gateway deliveries`: what is on its way to the destinations, and what became of it, the newest events first."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import click
 import msgspec
@@ -14,12 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.commands.facts import EventFacts, newest_events
+from gateway.commands.match_story import estimated
+from gateway.commands.match_summary import SummaryLine, summary, summary_table
 from gateway.commands.reading import (
     Moment,
     chosen_sites,
     console,
     json_option,
     open_store,
+    platforms_of,
     rfc3339,
     shown_span,
     since_ms,
@@ -28,7 +31,6 @@ from gateway.commands.reading import (
     visible,
 )
 from gateway.commands.story_page import STYLES
-from store.env import Store
 from store.records import DeliveryRow, DeliveryStatus
 
 STATUSES = [*get_args(DeliveryStatus), "not_routed"]
@@ -49,8 +51,12 @@ class Line(Struct, frozen=True, kw_only=True):
     next_attempt_at: str | None = None
     settled_at: str | None = None
     latency_ms: int | None = None
+    match_quality_estimated: float | None = None  # of 10
     reason: str = ""
     words: str = ""
+
+
+Shown = TypeVar("Shown", Line, SummaryLine)
 
 
 @click.command()
@@ -61,6 +67,9 @@ class Line(Struct, frozen=True, kw_only=True):
 )
 @site_option
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
+@click.option(
+    "--summary", "is_summary", is_flag=True, help="Instead, the estimated match quality by day and event name."
+)
 @json_option
 @store_options
 def deliveries(
@@ -69,6 +78,7 @@ def deliveries(
     since: int,
     site: str | None,
     limit: int,
+    is_summary: bool,
     as_json: bool,
     config_path: Path | None,
     data_dir: Path | None,
@@ -76,28 +86,38 @@ def deliveries(
     """List deliveries, those of the newest events first.
 
     queued: waits in the outbox; failed: waits for its next attempt; delivered and dropped are final; not_routed: kept
-    from the destination. Times are UTC. With --json one object a line.
+    from the destination. match est.: the estimated match quality, of 10. Times are UTC. With --json one object a line.
+    --summary counts delivered events by day, destination, event name and source: the mean estimate, the share at 7 or
+    more, the share that carries each identifier.
 
     \b
     Examples:
       gateway deliveries --status failed
       gateway deliveries --destination meta-main --since 7d --limit 1000 --json
+      gateway deliveries --summary --since 7d
     """
+    if is_summary and status is not None:
+        raise click.UsageError("--summary is of delivered events; leave --status out")
     now_ms = time.time_ns() // 1_000_000
     with open_store(config_path, data_dir) as store:
         sites = chosen_sites(store, site)
-        wanted = (
-            line
-            for line in _lines(store, sites, since_ms(since, now_ms), now_ms)
-            if destination in (None, line.destination) and is_wanted(line, status)
-        )
-        found = list(islice(wanted, limit))
+        events = newest_events(store, sites, since_ms(since, now_ms), now_ms, partial(click.echo, err=True))
+        if is_summary:
+            _show(summary(events, platforms_of(store), destination), limit, summary_table, as_json)
+            return
+        lines = (line for facts in events for line in lines_of(facts))
+        wanted = (line for line in lines if destination in (None, line.destination) and is_wanted(line, status))
+        _show(wanted, limit, partial(_table, has_sites=len(sites) > 1), as_json)
+
+
+def _show(lines: Iterable[Shown], limit: int, table: Callable[[list[Shown]], Table], as_json: bool) -> None:
+    found = list(islice(lines, limit))
     if as_json:
         for line in found:
             click.echo(msgspec.json.encode(line))
         return
     out = console()
-    out.print(_table(found, has_sites=len(sites) > 1) if found else "no such deliveries")
+    out.print(table(found) if found else "no such deliveries")
     if len(found) == limit:
         out.print(f"the newest {limit}; --limit shows more", style="dim")
 
@@ -105,11 +125,6 @@ def deliveries(
 def is_wanted(line: Line, status: str | None) -> bool:
     """What was kept from a destination is no delivery: it is shown to those who ask for it."""
     return line.status == status if status is not None else line.status != "not_routed"
-
-
-def _lines(store: Store, sites: list[str], from_ms: int, now_ms: int) -> Iterator[Line]:
-    for facts in newest_events(store, sites, from_ms, now_ms, partial(click.echo, err=True)):
-        yield from lines_of(facts)
 
 
 def lines_of(facts: EventFacts) -> Iterator[Line]:
@@ -130,6 +145,7 @@ def _line(facts: EventFacts, destination: str, row: DeliveryRow | None) -> Line:
         next_attempt_at=rfc3339(row.next_at_ms) if row.next_at_ms is not None else None,
         settled_at=rfc3339(row.settled_at_ms) if row.settled_at_ms is not None else None,
         latency_ms=row.latency_ms,
+        match_quality_estimated=estimated(row.match),
         reason=row.reason,
         words=row.words,
     )
@@ -153,7 +169,7 @@ def _table(lines: list[Line], *, has_sites: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("received", "event", "event id", "destination", "status"):
         table.add_column(column, overflow="fold")
-    for column in ("tries", "HTTP"):
+    for column in ("tries", "HTTP", "match est."):
         table.add_column(column, justify="right")
     table.add_column("next or why", overflow="fold")
     for line in lines:
@@ -165,6 +181,7 @@ def _table(lines: list[Line], *, has_sites: bool) -> Table:
             Text(line.status, STYLES.get(line.status, "")),
             str(line.attempts),
             str(line.http_status) if line.http_status is not None else "-",
+            f"{line.match_quality_estimated:.1f}" if line.match_quality_estimated is not None else "-",
             _next_or_why(line),
         )
     return table

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from actors.event import Event
 from actors.pacing import MOST_ATTEMPTS
+from gateway.commands.match_story import MatchStory, match_story
 from gateway.commands.reading import rfc3339, shown_span, shown_time
 from store.records import AttemptRow, Copy, DeliveryRow, EventRow
 
@@ -65,6 +66,7 @@ class DestinationStory(Struct, frozen=True, kw_only=True):
     next_attempt_at: str | None = None
     settled_at: str | None = None
     latency_ms: int | None = None
+    match_quality: MatchStory | None = None  # of what was encoded last
 
 
 class Story(Struct, frozen=True, kw_only=True):
@@ -196,7 +198,7 @@ def _delivery(destination: str, platform: str, facts: Facts) -> DestinationStory
     if row is None:
         why = "Not counted yet: it waits in the outbox, and nothing was sent so far."
         return DestinationStory(destination=destination, platform=platform, status="queued", why=why)
-    next_ms = row.next_at_ms
+    next_ms, user = row.next_at_ms, facts.event.user_data if facts.event is not None else None
     return DestinationStory(
         destination=destination,
         platform=platform,
@@ -208,6 +210,7 @@ def _delivery(destination: str, platform: str, facts: Facts) -> DestinationStory
         next_attempt_at=rfc3339(next_ms) if next_ms is not None else None,
         settled_at=rfc3339(row.settled_at_ms) if row.settled_at_ms is not None else None,
         latency_ms=row.latency_ms,
+        match_quality=match_story(row.match, platform, user) if row.match is not None else None,
     )
 
 

@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gateway.commands.match_story import match_words
 from gateway.commands.reading import shown_span, visible
 from gateway.commands.story import AttemptStory, DestinationStory, Story
 
@@ -107,6 +108,8 @@ def _destination(one: DestinationStory, received_at: str) -> Iterator[Renderable
     yield _indented(Text.assemble((f"{one.status:<10}", STYLES.get(one.status, "")), f" {name}: ", one.why), 2)
     if one.words and not one.attempts:
         yield _line(f"said: {visible(one.words)}", 13)
+    if one.match_quality is not None:
+        yield _line(match_words(one.match_quality), 13)
     if one.attempts:
         yield _indented(_attempts(one.attempts, received_at), 13)
 

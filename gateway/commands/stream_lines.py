@@ -33,6 +33,7 @@ class Line(Struct, frozen=True, kw_only=True):
     order_id: str | None = None
     stands_for_it: str | None = None
     destinations: Mapping[str, str] = {}
+    match_quality_estimated: Mapping[str, float] = {}  # of 10, at each that was sent it
     is_update: bool = False
 
     @property
@@ -75,6 +76,9 @@ def _line_at(store: Store, place: Place, key: bytes, event: Event) -> Line | Non
         dedup,
         stands_for_it=as_other,
         destinations={**statuses, **dict.fromkeys(first.row.not_routed, "not_routed")},
+        match_quality={
+            name: row.match.tenths / 10 for name, row in facts.deliveries.items() if row is not None and row.match
+        },
     )
 
 
@@ -90,7 +94,12 @@ def dedup_of(own: EventRow, first: EventRow, place: Place) -> str:
 
 
 def _line(
-    event: Event, dedup: str, *, stands_for_it: str | None = None, destinations: Mapping[str, str] | None = None
+    event: Event,
+    dedup: str,
+    *,
+    stands_for_it: str | None = None,
+    destinations: Mapping[str, str] | None = None,
+    match_quality: Mapping[str, float] | None = None,
 ) -> Line:
     return Line(
         received_at=rfc3339(event.received_at_ms),
@@ -103,6 +112,7 @@ def _line(
         order_id=event.custom_data.order_id,
         stands_for_it=stands_for_it,
         destinations=destinations or {},
+        match_quality_estimated=match_quality or {},
     )
 
 
@@ -130,6 +140,9 @@ def text_of(line: Line) -> str:
     if not line.is_update:
         parts.append(f"[{' '.join(line.ids)}]")
     parts += [f"{status.replace('_', ' ')}: {' '.join(names)}" for status, names in _by_status(line).items()]
+    if line.match_quality_estimated:
+        told = " ".join(f"{name} {score:.1f}" for name, score in line.match_quality_estimated.items())
+        parts.append(f"match est.: {told}")
     return "  ".join(parts)
 
 
