@@ -102,7 +102,7 @@ class Dispatcher:
         self._in_flight = 0
         self._is_connected, self._sent_s = False, 0.0  # whether connections may be open, and when one was used last
         self._next_due_ms: int | None = None
-        self._token = AccessToken(destination, sender)
+        self._token = AccessToken(destination, sender, hub.now_ms)
         self._work = trio.Event()
         self._is_stopping = False
         self._idle = trio.Event()

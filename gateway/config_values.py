@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from actors.secret import Secret
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB|K|M|G|T)?", re.IGNORECASE | re.ASCII)
@@ -65,9 +67,20 @@ def _secret(value: object) -> Secret:
         raise ValueError('is no secret; give { env = "NAME" }, { file = "path" } or a text')
     if not value.strip():
         raise ValueError('is empty; give { env = "NAME" }, { file = "path" } or a text')
+    value = _on_one_line(value)
     if any(ord(char) < 0x20 or ord(char) == 0x7F for char in value):
         raise ValueError("holds a control character or a line break; give the secret alone")
     return Secret(value)
+
+
+def _on_one_line(secret: str) -> str:
+    """A key file in JSON without the line breaks between its fields; any other text as it is."""
+    if not secret.lstrip().startswith("{"):
+        return secret
+    try:
+        return msgspec.json.format(secret, indent=-1)
+    except (msgspec.DecodeError, UnicodeError):
+        return secret
 
 
 def _byte_size(value: object) -> ByteSize:

@@ -44,7 +44,7 @@ async def try_credentials(
 
 async def try_over(destination: Destination, sender: Sender, *, at_ms: int) -> CredentialCheck:
     """The same over any sender."""
-    token = await AccessToken(destination, sender).get()
+    token = await AccessToken(destination, sender, lambda: at_ms).get()
     redact = Redactor(secrets_of(destination), ids_of(destination))
     redact.learn(token if isinstance(token, str) else None)
     found = await _try(destination, sender, token, at_ms)

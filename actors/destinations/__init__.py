@@ -15,6 +15,7 @@ ads_shared.py  what those three share: forms of identifiers, places, amounts and
 klaviyo.py     Klaviyo Events API; klaviyo_fields.py, klaviyo_answers.py
 awin.py        Awin, by its Conversion API or sread.php; awin_orders.py, awin_answers.py
 taboola.py     Taboola, in bulk or by postback
+service_account.py  a token for a Google service account
 credential_checks.py  how credentials are tried, without anything being counted
 carried.py     which identifiers a request carries
 minimise.py    what of page addresses and custom properties may leave

@@ -8,7 +8,7 @@ An adapter does no I/O, reads no clock and draws no random number. The dispatche
 
 A destination with `oauth()` is also asked for its access token, before the first request and after a `Refresh`:
 
-    oauth()                    the request that gets a token
+    oauth(at_ms)               the request that gets a token
     read_token(response)       the Token, or why there is none
 
 Before a destination is configured its credentials may be tried:
@@ -161,7 +161,7 @@ CredentialCheck = CheckPassed | CheckFailed | CheckUnsure
 
 
 class OAuth(Struct, frozen=True, kw_only=True):
-    """How to get an access token: the request that exchanges the refresh token (RFC 6749, section 6)."""
+    """How to get an access token: the request that exchanges what is kept for one (RFC 6749, section 6; RFC 7523)."""
 
     request: Request
 
@@ -252,8 +252,9 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
         """How an event is sent on trial. Every adapter says it of its platform."""
         return NoTestMode("no test mode of this platform is known")
 
-    def oauth(self) -> OAuth | None:
-        """Where an access token comes from, for platforms that want one. Default: none is needed."""
+    def oauth(self, at_ms: int = 0) -> OAuth | None:
+        """Where an access token comes from, for platforms that want one. Default: none is needed. `at_ms`: the time
+        now, for a request that is signed with it; to ask whether there is one it may be left out."""
         return None
 
     def read_token(self, response: Response) -> Token | Retry | Pause:

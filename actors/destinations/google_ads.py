@@ -32,11 +32,16 @@ from actors.destinations.base import (
 )
 from actors.destinations.credential_checks import SAMPLE, by_acceptance, by_refusal, sample_event, sample_request
 from actors.destinations.redaction import conceal_all
+from actors.destinations.service_account import key_fault, token_request
 from actors.event import CustomData, Event
 from actors.secret import Secret
 
 GOOGLE_ADS_URL = "https://googleads.googleapis.com"
 DATA_MANAGER_URL = "https://datamanager.googleapis.com"
+SCOPES: Mapping[str, str] = {
+    "data_manager": "https://www.googleapis.com/auth/datamanager",
+    "google_ads_api": "https://www.googleapis.com/auth/adwords",
+}
 LABEL_PROPERTY = "gads_conversion_label"  # where the Events API's label is kept (contracts/events_api.md, section 4)
 ANSWER_BYTES = 2_500_000  # way A answers up to about 1 KiB for each of 2,000 rows
 
@@ -65,10 +70,11 @@ class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
     feed_label: str | None = None  # way B; default: feed_country
     custom_variables: dict[str, str] = field(default_factory=dict)  # custom property -> A: id, B: name of the variable
     quota_project: str | None = None  # Google Cloud project that pays, where user credentials need one
-    access_token: Secret | None = None  # a fixed one, or the next three
+    access_token: Secret | None = None  # a fixed one, or the next three, or a service account
     client_id: str | None = None
     client_secret: Secret | None = None
     refresh_token: Secret | None = None
+    service_account: Secret | None = None  # the text of its JSON key file
     token_url: str = "https://oauth2.googleapis.com/token"
 
     platform: ClassVar[str] = "google_ads"
@@ -102,8 +108,11 @@ class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
         default = GOOGLE_ADS_URL if self.via == "google_ads_api" else DATA_MANAGER_URL
         return (self.base_url or default).rstrip("/") + path
 
-    def oauth(self) -> OAuth | None:
-        """RFC 6749, section 6; None with a fixed token."""
+    def oauth(self, at_ms: int = 0) -> OAuth | None:
+        """RFC 7523 with a service account, RFC 6749, section 6, with a refresh token; None with a fixed token."""
+        if self.service_account is not None:
+            scope = SCOPES[self.via]
+            return OAuth(request=token_request(self.service_account, url=self.token_url, scope=scope, at_ms=at_ms))
         if self.client_id is None or self.client_secret is None or self.refresh_token is None:
             return None
         form = {
@@ -179,7 +188,8 @@ class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
 
     def judge(self, response: Response, payloads: Sequence[Payload]) -> Sequence[Verdict]:
         judge = google_ads_api_answers.judge if self.via == "google_ads_api" else data_manager.judge
-        secrets = [secret for secret in (self.access_token, self.client_secret, self.refresh_token) if secret]
+        known = (self.access_token, self.client_secret, self.refresh_token, self.service_account)
+        secrets = [secret for secret in known if secret]
         return conceal_all(judge(self, response, payloads), secrets, payloads)
 
 
@@ -216,8 +226,11 @@ def _feed_problems(settings: GoogleAds) -> Iterable[tuple[str, str]]:
 def _credential_problems(settings: GoogleAds) -> Iterable[tuple[str, str]]:
     parts = {name: getattr(settings, name) for name in ("client_id", "client_secret", "refresh_token")}
     missing = [name for name, value in parts.items() if not value]
-    if len(missing) == len(parts) and not settings.access_token:
-        yield "access_token", "no credentials; give client_id, client_secret and refresh_token, or an access_token"
+    if settings.service_account is not None and (fault := key_fault(settings.service_account)):
+        yield "service_account", fault
+    if len(missing) == len(parts) and not (settings.access_token or settings.service_account):
+        told = "client_id, client_secret and refresh_token, a service_account, or an access_token"
+        yield "access_token", f"no credentials; give {told}"
     elif missing and len(missing) < len(parts):
         yield missing[0], "client_id, client_secret and refresh_token belong together; give all three"
     url = urlsplit(settings.token_url)

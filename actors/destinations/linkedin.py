@@ -120,7 +120,7 @@ class LinkedIn(Destination, frozen=True, kw_only=True, tag="linkedin"):
     def opens_plaintext(self) -> bool:
         return self.user_info == "plain"
 
-    def oauth(self) -> OAuth | None:
+    def oauth(self, at_ms: int = 0) -> OAuth | None:
         """RFC 6749, section 6; None with a Direct API token."""
         if self.client_id is None or self.client_secret is None or self.refresh_token is None:
             return None

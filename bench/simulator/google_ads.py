@@ -12,6 +12,7 @@ from bench.simulator.base import Accepted, SimRequest, SimResponse
 from bench.simulator.data_manager_events import ingest
 from bench.simulator.google_ads_rows import upload
 from bench.simulator.google_answers import FAILURE_TYPE, Account, Outcome, answer_json, refuse
+from bench.simulator.google_assertions import JWT_GRANT, assertion_fault
 
 UPLOAD = re.compile(r"/(v\d+)/customers/([^/:]*):uploadClickConversions")
 SERVED_VERSIONS = frozenset({"v23", "v24", "v25", "v26"})  # v22 ended 2026-10-07 (section 2)
@@ -93,17 +94,26 @@ class GoogleAdsSim:
         return upload(self.account, self._taken, request, customer)
 
     def _token(self, request: SimRequest) -> SimResponse:
-        """RFC 6749, section 6, as https://oauth2.googleapis.com/token answers."""
+        """RFC 6749, section 6, and RFC 7523, as https://oauth2.googleapis.com/token answers."""
         form = {name: values[0] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
         refresh_token, known = form.get("refresh_token", ""), self.account.refresh_tokens
         if request.method != "POST" or request.headers.get("content-type") != "application/x-www-form-urlencoded":
             return self._no_token(400, "invalid_request", "The request is no form.")
+        if form.get("grant_type") == JWT_GRANT:
+            return self._token_of_assertion(form.get("assertion", ""), request.at_ms // 1_000)
         if form.get("grant_type") != "refresh_token":
             return self._no_token(400, "unsupported_grant_type", "Invalid grant_type.")
         if not form.get("client_id") or not form.get("client_secret"):
             return self._no_token(401, "invalid_client", "Unauthorized")
         if not refresh_token or (known is not None and refresh_token not in known):
             return self._no_token(400, "invalid_grant", "Token has been expired or revoked.")
+        return self._new_token()
+
+    def _token_of_assertion(self, assertion: str, now_s: int) -> SimResponse:
+        fault = assertion_fault(assertion, self.account.service_accounts, now_s)
+        return self._no_token(400, "invalid_grant", fault) if fault else self._new_token()
+
+    def _new_token(self) -> SimResponse:
         self._tokens_given += 1
         token = f"simulated-token-{self._tokens_given}"
         self._live_tokens.add(token)

@@ -1,6 +1,7 @@
 """Answers as Google's APIs write them, and what the simulated Google Ads account has."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ class Account(Struct, frozen=True, kw_only=True):
     custom_variables: frozenset[str] | None = None
     access_tokens: frozenset[str] | None = None
     refresh_tokens: frozenset[str] | None = None
+    service_accounts: Mapping[str, bytes] | None = None  # client_email -> its public key, PEM
     is_allowlisted: bool = True  # may use way A at all
     may_send_environment: bool = False
 

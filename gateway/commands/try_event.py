@@ -222,7 +222,7 @@ async def _send(found: Plan) -> Answered:
     started_s = trio.current_time()
     tls = Contexts().of(found.destination.ca_file)
     async with Transport.for_destination(found.destination, tls) as transport:
-        token = await AccessToken(found.destination, transport).get()
+        token = await AccessToken(found.destination, transport, _now_ms).get()
         answer: Response | Failure | Retry | Pause
         if isinstance(token, Retry | Pause):
             answer, access = token, []

@@ -14,6 +14,7 @@ from gateway.config_reader import Reader
 from gateway.config_values import Bind, ByteSize, Cidr, Origin, read
 from gateway.errors import ConfigError
 from gateway.settings import SiteSettings
+from tests.support.service_accounts import make_account
 
 META = """
 [[sites.destinations]]
@@ -356,3 +357,16 @@ def test_a_webhook_goes_by_https_unless_plain_http_is_allowed(tmp_path: Path) ->
         "sites[0].destinations[0].url: http is open to everyone on the way; give https, or allow_http = true"
     ]
     assert load(tmp_path, hook + "\nallow_http = true").sites[0].destinations[0].allow_http
+
+
+def test_a_key_file_in_json_may_have_several_lines(tmp_path: Path) -> None:
+    (tmp_path / "key.json").write_text(make_account().key_file)
+    ads = 'id = "ads"\ntype = "google_ads"\ncustomer_id = "1234567890"\nconversion_actions = { lead_submitted = "1" }\n'
+    text = in_destination(ads + 'service_account = { file = "key.json" }')
+    (found,) = load(tmp_path, text).sites[0].destinations
+    assert isinstance(found, GoogleAds)
+    assert found.oauth(0) is not None
+    (tmp_path / "key.json").write_text("{canary\n}")
+    told = faults(tmp_path, text)
+    assert len(told) == 1
+    assert "canary" not in told[0]

@@ -49,6 +49,7 @@ from bench.simulator import (
 from bench.simulator.google_answers import Account
 from bench.simulator.webhook import SECRET as WEBHOOK_SECRET
 from gateway.credentials import CheckFailed, CheckPassed, CheckUnsure, CredentialCheck, try_credentials, try_over
+from tests.support.service_accounts import EMAIL, make_account
 
 DOCS = Path(__file__).parents[2] / "docs" / "destinations"
 GOOD, BAD = Secret("canary-good-token"), Secret("canary-wrong-token")
@@ -171,6 +172,17 @@ async def test_a_refused_refresh_token_fails_in_the_token_endpoints_words() -> N
         found = await tried(simulator, wrong)
     assert isinstance(found, CheckFailed)
     assert "Token has been expired or revoked" in found.words
+
+
+async def test_a_service_account_is_tried_by_the_token_that_it_gets() -> None:
+    account, stranger = make_account(), make_account()
+    known = Account(access_tokens=frozenset(), service_accounts={EMAIL: account.public_key})
+    async with Simulator([GoogleAdsSim(known)]).running() as simulator:
+        token_url = simulator.url("google_ads") + "/token"
+        right = GoogleAds(id="d", service_account=Secret(account.key_file), token_url=token_url, **ACTIONS)
+        wrong = msgspec.structs.replace(right, service_account=Secret(stranger.key_file))
+        assert isinstance(await tried(simulator, right), CheckPassed)
+        assert await tried(simulator, wrong) == CheckFailed("token refused: invalid_grant: Invalid JWT Signature.")
 
 
 @pytest.mark.parametrize("kind", ["status", "rate_limit", "garbage", "reset", "redirect", "endless", "gzip_bomb"])

@@ -22,6 +22,7 @@ from gateway.metric_families import Counter, Gauge, Histogram
 from gateway.metrics import PrometheusObserver
 from gateway.settings import ServerSettings, SiteSettings
 from tests.support.certificates import authority
+from tests.support.service_accounts import make_account
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
@@ -67,7 +68,7 @@ def test_the_example_loads_with_everything_in_it_set(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     text = EXAMPLE.read_text("utf-8").replace("/etc/ssl/own-ca.pem", str(authority("own").write(tmp_path, "own")))
     path.write_text(re.sub(r"(?m)^#(?=\w)", "", text), "utf-8")
-    config = load_config(path, ENV)
+    config = load_config(path, ENV | {"GADS_SERVICE_ACCOUNT": make_account().key_file})
     assert config.server == ServerSettings(admin_token=Secret("0123456789abcdef")), "the example shows the defaults"
     assert config.sites[0].default_country == "DE"
 

@@ -56,7 +56,7 @@ class Single(Destination, frozen=True, kw_only=True, tag="test_single"):
     def max_age_s(self, event: Event) -> int | None:
         return self.max_s
 
-    def oauth(self) -> OAuth | None:
+    def oauth(self, at_ms: int = 0) -> OAuth | None:
         return OAuth(request=Request(url=self.api_url("/token"))) if self.needs_token else None
 
     def encode(self, event: Event) -> Payload | Drop:
