@@ -14,6 +14,7 @@ import trio
 from gateway import exit_codes
 from gateway.accepted_config import read_accepted
 from gateway.commands import Commands
+from gateway.composing import with_stored
 from gateway.config import CONFIG_FILE, Config, config_file, load_config, read_text
 from gateway.errors import AddressError, ConfigError
 from gateway.key_ring import BadSecretKey
@@ -81,12 +82,14 @@ def run(config_path: Path | None) -> None:
 @cli.command("check-config")
 @config_option
 def check_config(config_path: Path | None) -> None:
-    """Check the configuration and say what it declares.
+    """Check the configuration and say what it declares, and what is connected beside it.
 
     Example: gateway check-config --config /etc/gateway/config.toml
     """
-    config = read_config(config_path)
-    for note in config.notes:
+    declared = read_config(config_path)
+    composed = with_stored(declared, os.environ)
+    config = composed.config
+    for note in (*config.notes, *composed.notes, *composed.faults):
         click.echo(f"note: {note}")
     for site in config.sites:
         names = ", ".join(f"{one.id} ({one.platform})" for one in site.destinations) or "no destination"

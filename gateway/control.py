@@ -48,7 +48,7 @@ class Control:
         text: Callable[[], bytes | None] | None = None,
     ) -> None:
         """`text`: what the file held when it was accepted, where that counts instead of what it holds now."""
-        self._store = store
+        self.store = store
         self._writer = writer
         self._vault = vault
         self._config_path = config_path
@@ -64,11 +64,11 @@ class Control:
 
     def version(self) -> int:
         """The number of the stored version in force; 0 before the first change."""
-        return stored_config.number(self._store)
+        return stored_config.number(self.store)
 
     def destinations(self) -> list[DestinationView]:
         """The file's and the store's by site, in the order of the file, then in that of their connecting."""
-        stored, sites = stored_config.latest(self._store).config, self._declared()
+        stored, sites = stored_config.latest(self.store).config, self._declared()
         found: list[DestinationView] = []
         for site in sites:
             found += (view_of_file(site.id, one, pause_of(stored, site.id, one.id)) for one in site.destinations)
@@ -88,20 +88,20 @@ class Control:
             if of_file.destination is None:
                 raise SettingsError([("", fault) for fault in of_file.faults])
             return of_file.destination
-        found = in_store(stored_config.latest(self._store).config, site, id)
+        found = in_store(stored_config.latest(self.store).config, site, id)
         return read_destination(id, self._opened(found), is_sealed=place.is_sealed)
 
     def read(self, site: str, table: Mapping[str, object]) -> Destination:
         """The destination that this table would become, nothing stored: to try its credentials first. Raises as
         `connect` does, as far as the table alone can tell."""
         place = self._site(site)
-        id = _id_in(table) or self._free_id(place, stored_config.latest(self._store).config, table)
+        id = _id_in(table) or self._free_id(place, stored_config.latest(self.store).config, table)
         return read_destination(id, _without_nothing(table), is_sealed=place.is_sealed)
 
     def read_changed(self, site: str, id: str, settings: Mapping[str, object]) -> Destination:
         """The stored destination as `change` would make it, nothing stored."""
         place = self._site(site)
-        found = self._stored(place, stored_config.latest(self._store).config, id)
+        found = self._stored(place, stored_config.latest(self.store).config, id)
         return read_destination(id, self._changed(found, settings), is_sealed=place.is_sealed)
 
     # --- changing ---

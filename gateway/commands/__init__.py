@@ -4,10 +4,13 @@ explain.py      one event's whole story          story.py tells it, story_page.p
 deliveries.py   deliveries, newest first
 stream.py       events as they are committed     stream_lines.py makes their lines
 check_store.py  the consistency check
+connect.py      stores a destination             connect_options.py makes its options of the adapter's settings
+destinations.py lists them, and disconnects      pausing.py pauses and resumes; secrets.py changes and re-seals secrets
 try_event.py    one event at one destination     trial.py makes its request and reads the answer
 demo.py         the main job in one command      demo_world.py, demo_traffic.py, demo_numbers.py, demo_view.py,
                                                  demo_promises.py
 reading.py      what they share: the store opened for reading, sites, times; facts.py reads one event
+controlling.py  what those share that change the configuration
 """
 
 from collections.abc import Mapping
@@ -16,9 +19,18 @@ from typing import Final
 
 import click
 
-ORDER: Final = ("run", "demo", "explain", "deliveries", "stream", "try", "check-config", "check-store")
+ORDER: Final = (
+    "run", "demo", "connect", "destinations", "disconnect", "pause", "resume", "secret", "explain", "deliveries",
+    "stream", "try", "check-config", "check-store",
+)  # fmt: skip
 MODULES: Final[Mapping[str, str]] = {
     "demo": "gateway.commands.demo:demo",
+    "connect": "gateway.commands.connect:connect",
+    "destinations": "gateway.commands.destinations:destinations",
+    "disconnect": "gateway.commands.destinations:disconnect",
+    "pause": "gateway.commands.pausing:pause",
+    "resume": "gateway.commands.pausing:resume",
+    "secret": "gateway.commands.secrets:secret",
     "explain": "gateway.commands.explain:explain",
     "deliveries": "gateway.commands.deliveries:deliveries",
     "stream": "gateway.commands.stream:stream",

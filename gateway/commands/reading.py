@@ -53,7 +53,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="JSON for scr
 @contextmanager
 def open_store(config_path: Path | None, data_dir: Path | None) -> Iterator[Store]:
     """The store, read-only. Ends the command where there is none that can be read."""
-    path, budget_bytes = _place(config_path, data_dir)
+    path, budget_bytes = store_place(config_path, data_dir)
     try:
         store = Store(path, budget_bytes=budget_bytes, is_readonly=True)
     except StoreError as error:
@@ -66,7 +66,8 @@ def open_store(config_path: Path | None, data_dir: Path | None) -> Iterator[Stor
         store.close()
 
 
-def _place(config_path: Path | None, data_dir: Path | None) -> tuple[Path, int]:
+def store_place(config_path: Path | None, data_dir: Path | None) -> tuple[Path, int]:
+    """The store's directory and its disk budget. Ends the command where the configuration has faults."""
     if data_dir is not None:
         return data_dir, DEFAULT_BUDGET
     try:
