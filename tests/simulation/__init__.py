@@ -5,6 +5,8 @@
     world.py        the wall clock, the machine's lives one after the other, the trace
     machine.py      one life of the gateway, ended by a crash at a chosen commit or time
     platforms.py    strict platforms that fail at random and remember what they took, and who heard of it
+    moods.py        how they fail; spoiling.py: events that they refuse; families.py: what finding those costs
+    dedup_keys.py   by what each platform knows a repeat of an event
     traffic.py      visitors and shops: what they send, again and again until it is acknowledged
     ledger.py       all that a store holds, read at once
     invariants.py   what must be true of it after every crash, and at the end

@@ -1,5 +1,6 @@
 """What must be true of a store after every crash, and of the world at the end. Each rule yields what breaks it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -10,7 +11,8 @@ from actors.snapshot import Snapshot
 from store import keys
 from store.books import imbalance
 from store.records import DeliveryRow
-from tests.simulation.ledger import Ledger, platform_key
+from tests.simulation.dedup_keys import expected_key
+from tests.simulation.ledger import Ledger
 from tests.simulation.plan import Plan
 from tests.simulation.platforms import Station
 from tests.simulation.traffic import Sent
@@ -22,6 +24,10 @@ SCHEDULE_MS: Final = 24 * 3_600_000
 SHORTEST_WAIT_MS: Final = 135_000
 SLACK_MS: Final = 60_000  # an attempt is noted at its beginning, the schedule counts from its end
 HELD: Final = "purchase_placed"
+# Refusals that a gateway in good order meets: an old token, a repeat after an answer that was lost, and an id that
+# a shop used again while its first event still waits.
+EVERYDAY: Final = re.compile(r"OAUTH_TOKEN_EXPIRED|ORDER_ID_ALREADY_IN_USE|DUPLICATE_ORDER_ID|unique_id stands twice")
+BY_NAME: Final = frozenset({"google_ads", "linkedin"})  # events of different names never share a request there
 Name = tuple[str, str, str]
 
 
@@ -192,24 +198,33 @@ def of_platform(
         if row.site != station.site:
             continue
         event = ledger.bodies[event_key]
-        key = platform_key(destination, event_key, event)
+        key = expected_key(destination, event_key, event)
         fact = sent.get((row.site, row.event_id, row.event_name))
         if fact is not None and fact.is_denied and key in station.seen:
             yield f"{place} was asked to take {key}, which was denied"
         delivery = ledger.deliveries.get((event_key, keys.destination(row.site, destination.id)))
         if delivery is not None and delivery.status == "delivered" and not taken[key]:
             yield f"{place} never took {key}, which is called delivered"
-    yield from (f"{place} took {key}, which nobody sent" for key in taken.keys() - ours.keys())
-    if station.platform != "google_ads" and not plan.jumps:
-        yield from (f"{place} refused: {words}" for words in station.refused[:3])
-    if not plan.jumps and station.platform != "google_ads":
+        if delivery is not None and _is_taken_for_bad(delivery, station, ours, key):
+            yield f"{place} dropped {key}, which the platform would take: {delivery.words}"
+    yield from (f"{place} was asked to take {key}, which nobody sent" for key in station.seen.keys() - ours.keys())
+    yield from (f"{place}: {words}" for words in station.families.problems())
+    if not plan.jumps:
+        refused = [words for words in station.refused if not EVERYDAY.search(words)]
+        yield from (f"{place} refused: {words}" for words in refused[:3])
+    if not plan.jumps and station.platform not in BY_NAME:
         yield from _first_attempts_in_order(station, ledger, snapshot)
+
+
+def _is_taken_for_bad(delivery: DeliveryRow, station: Station, ours: Counter[str], key: str) -> bool:
+    """Refused for good, though the platform takes it; an id that a shop used again may be refused as a repeat."""
+    return delivery.reason == "platform_refused" and not station.is_bad(key) and ours[key] == 1
 
 
 def _keys_of_processed(ledger: Ledger, destination: Destination, site: str) -> Counter[str]:
     """How many events have each key: several where a shop uses an id again after its window."""
     return Counter(
-        platform_key(destination, event_key, ledger.bodies[event_key])
+        expected_key(destination, event_key, ledger.bodies[event_key])
         for event_key, row in ledger.events.items()
         if row.site == site and row.status == "processed"
     )
@@ -222,11 +237,12 @@ def _first_attempts_in_order(station: Station, ledger: Ledger, snapshot: Snapsho
     for event_key, row in ledger.events.items():
         is_plain = row.site == station.site and row.status == "processed" and row.event_name != HELD
         if is_plain and row.visitor_id is not None:
-            key = platform_key(destination, event_key, ledger.bodies[event_key])
+            key = expected_key(destination, event_key, ledger.bodies[event_key])
             line = row.source if station.platform == "ga4" else ""  # what may share a request has a line of its own
             by_visitor.setdefault((row.visitor_id, line), []).append((row.shard, row.sequence, key))
     for rows in by_visitor.values():
-        first = [station.seen[key] for _, _, key in sorted(rows) if key in station.seen]
+        unique = dict.fromkeys(key for _, _, key in sorted(rows))  # what happened in one millisecond may share its key
+        first = [station.seen[key] for key in unique if key in station.seen]
         if first != sorted(first):
             yield f"{station.site}/{station.destination} was first asked out of order: {sorted(rows)} {first}"
 

@@ -7,15 +7,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.destinations.base import Destination
-from actors.destinations.ga4_names import NAMES as GA4_NAMES
-from actors.destinations.google_ads import GoogleAds
-from actors.destinations.google_shared import order_key
 from actors.event import Event
 from actors.order import Order
 from actors.site import Site, SiteState
 from actors.snapshot import Snapshot
-from actors.work import delivery_id, event_to_send
+from actors.work import event_to_send
 from store import keys
 from store.env import Store
 from store.outbox import read_event
@@ -30,6 +26,7 @@ from store.records import (
     DeliveryRow,
     EventRow,
 )
+from tests.simulation.dedup_keys import expected_key
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -77,20 +74,6 @@ def read(store: Store, shards: int) -> Ledger:
     )
 
 
-def platform_key(destination: Destination, event_key: bytes, event: Event) -> str:
-    """By what the platform knows a repeat of this event, worked out apart from the adapters' requests."""
-    match destination.platform:
-        case "meta":
-            return f"{destination.platform_name(event.event_name)}/{event.event_id}"
-        case "ga4":
-            name = GA4_NAMES.get(event.event_name) or event.event_name
-            return f"{name}|{event.custom_data.properties.get('mark')}"
-        case "google_ads":
-            assert isinstance(destination, GoogleAds)
-            return f"order|{destination.conversion_actions.get(event.event_name)}|{order_key(event)}"
-    return f"msg_{delivery_id(event_key, keys.destination(event.site, destination.id))}"
-
-
 def delivered_keys(ledger: Ledger, snapshot: Snapshot) -> dict[tuple[str, str], set[str]]:
     """Per site and destination the platform keys of what is settled as delivered."""
     found: dict[tuple[str, str], set[str]] = {}
@@ -99,7 +82,7 @@ def delivered_keys(ledger: Ledger, snapshot: Snapshot) -> dict[tuple[str, str], 
         destination = snapshot.destination(event.site, row.destination)
         assert destination is not None
         if row.status == "delivered":
-            key = platform_key(destination, event_key, event)
+            key = expected_key(destination, event_key, event)
             found.setdefault((event.site, row.destination), set()).add(key)
     return found
 
@@ -111,7 +94,7 @@ def waiting_keys(ledger: Ledger, snapshot: Snapshot) -> dict[tuple[str, str], Co
         event = ledger.bodies[event_key]
         for one in snapshot.sites[event.site].destinations:
             if keys.destination(event.site, one.id) == destination_key:
-                found.setdefault((event.site, one.id), Counter())[platform_key(one, event_key, event)] += 1
+                found.setdefault((event.site, one.id), Counter())[expected_key(one, event_key, event)] += 1
     return found
 
 

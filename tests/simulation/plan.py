@@ -5,6 +5,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from tests.simulation.shops import PLATFORMS, Place
+
 HOUR_S: Final = 3_600.0
 DAY_S: Final = 86_400.0
 HOUR_MS: Final = 3_600_000
@@ -12,6 +14,8 @@ YEAR_MS: Final = 365 * 86_400_000
 
 LONG_EVERY: Final = 50  # one seed in so many simulates a month
 JUMPS_EVERY: Final = 6  # one seed in so many has a wall clock that jumps
+SHOP_PLATFORMS: Final = 4
+MART_PLATFORMS: Final = 2
 CALM_EVERY: Final = 9  # one seed in so many has platforms that never fail
 
 CrashKind = Literal["at_time", "before_commit", "after_commit", "stop"]
@@ -39,6 +43,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     crashes: tuple[Crash, ...]
     jumps: tuple[Jump, ...]
     is_calm: bool
+    places: tuple[Place, ...]  # the destinations of the shops
     hold_ms: int
     rescan_s: float  # how often what nothing wakes looks around
 
@@ -60,9 +65,16 @@ def plan_of(seed: int) -> Plan:
         crashes=tuple(_crash(random, span_s / (crashes + 1), is_long) for _ in range(crashes)),
         jumps=_jumps(random, span_s) if seed % JUMPS_EVERY == 1 else (),
         is_calm=seed % CALM_EVERY == 2,
+        places=_places(stream(seed, "places")),
         hold_ms=random.choice((5_000, 5_000, 30_000, 0)),
         rescan_s=600.0 if span_s > HOUR_S else 60.0,
     )
+
+
+def _places(random: Random) -> tuple[Place, ...]:
+    """Some platforms at each shop; over the seeds each has its turn, and each meets each."""
+    at_shop, at_mart = random.sample(PLATFORMS, SHOP_PLATFORMS), random.sample(PLATFORMS, MART_PLATFORMS)
+    return tuple([("shop", one) for one in at_shop] + [("mart", one) for one in at_mart])
 
 
 def _crash(random: Random, mean_s: float, is_long: bool) -> Crash:

@@ -5,33 +5,27 @@ before the platform saw them, or taken and the answer lost on its way back.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from random import Random
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
 import trio
 from msgspec import Struct
 
 from actors.destinations.base import Request, Response
 from actors.dialing import Failure
-from bench.simulator import Ga4Sim, GoogleAdsSim, MetaSim, Platform, WebhookSim
-from bench.simulator.base import Accepted, SimRequest, SimResponse
+from bench.simulator import GoogleAdsSim, Platform, all_platforms
+from bench.simulator.base import SimRequest, SimResponse
+from bench.simulator.faults import TellsErrors
+from tests.simulation.dedup_keys import taken_key
+from tests.simulation.families import Families
+from tests.simulation.moods import GARBAGE, MOODS, NEVER_PAUSED, NOT_TAKEN, PAUSING, Misfortune, disabled
+from tests.simulation.spoiling import SPOILS, spoiled
 
-Misfortune = Literal["status", "reset", "timeout", "lost", "lie", "limit", "token"]
 TIMEOUT_S: Final = 15.0
-# What a mood may do to a request, with how often each; the rest goes well.
-MOODS: Final[dict[str, dict[Misfortune, float]]] = {
-    "fair": {},
-    "down": {"status": 1.0},
-    "gone": {"reset": 0.7, "timeout": 0.3},
-    "flaky": {"status": 0.2, "reset": 0.1, "lost": 0.15, "lie": 0.15, "timeout": 0.05},
-    "deaf": {"lost": 0.8},
-    "busy": {"limit": 0.6},
-    "locked": {"token": 1.0},
-}
-LOCKS: Final = frozenset({"meta", "google_ads"})  # platforms whose refused credentials pause the destination
 
 
 class Taken(Struct, kw_only=True):
@@ -53,30 +47,30 @@ class Station:
         self.destination = destination
         self.platform = platform
         self.mood = "fair"
-        self.is_picky = False  # never takes some events, whatever its mood
+        self.is_picky = False  # never takes some events, whatever its mood, and says no more than that it failed
+        self.is_strict = False  # refuses some events for good, in its own words
         self.is_locked = trio.Event()
         self.taken: list[Taken] = []
         self.seen: dict[str, int] = {}  # key -> number of the first request that carried it
+        self.refused: list[str] = []  # what was refused without having been spoiled here
+        self.families = Families()
         self.requests = 0
         self._sim = _sim(platform)
         self._random = random
         self._now_ms = now_ms
         self._note = note
 
-    @property
-    def refused(self) -> list[str]:
-        return self._sim.refused
-
     async def weather(self, span_s: float) -> None:
         """Moods that come and go, for ever."""
-        kinds = [mood for mood in MOODS if mood != "fair" and (mood != "locked" or self.platform in LOCKS)]
+        can_pause = self.platform not in NEVER_PAUSED
+        kinds = [mood for mood in MOODS if mood != "fair" and (mood not in PAUSING or can_pause)]
         while True:
             await trio.sleep(self._random.expovariate(4 / span_s))
             self.mood = self._random.choice(kinds)
             self._note("mood", self.site, self.destination, self.mood)
             if isinstance(self._sim, GoogleAdsSim) and self._random.random() < 0.5:
                 self._sim.expire_tokens()
-            if self.mood == "locked":
+            if self.mood in PAUSING:
                 self.is_locked.set()
             await trio.sleep(self._random.expovariate(1 / min(span_s / 8, 7_200.0)))
             self.heal()
@@ -92,25 +86,35 @@ class Station:
         await trio.sleep(lag_s / 2)
         misfortune = self._draw(keys) if asked.path != "/token" else None
         self._note("request", self.site, self.destination, misfortune, *keys)
-        if misfortune in ("status", "reset", "timeout", "limit", "token"):
+        if misfortune is not None:
+            self.families.end()
+        if misfortune in NOT_TAKEN:
             return await self._refuse(misfortune)
-        taken, response = self._take(asked, life)
+        taken, response = self._take(asked, keys, life)
         await trio.sleep(lag_s / 2 if misfortune != "lost" else TIMEOUT_S)
-        if misfortune == "lost":
-            return Failure(kind="timeout", message="no answer in time")
-        if misfortune == "lie":
-            return Response(status=502, body=b"<html>bad gateway</html>")
+        match misfortune:
+            case "lost":
+                return Failure(kind="timeout", message="no answer in time")
+            case "lie":
+                return Response(status=502, body=b"<html>bad gateway</html>")
+            case "garbage" if taken:
+                return Response(status=200, body=GARBAGE)
         for one in taken:
             one.is_heard = True
         return _response(response)
 
     def crashed(self, life: int, waiting: Counter[str]) -> None:
         """What this life heard of and did not get on disk is lost, as if it had never heard: `waiting` still waits."""
+        self.families.end()
         left = Counter(waiting)
         for one in reversed(self.taken):
             if one.life == life and one.is_heard and left[one.key] > 0:
                 left[one.key] -= 1
                 one.is_lost = True
+
+    def is_bad(self, key: str) -> bool:
+        """Whether it is one of those that a strict platform refuses for good."""
+        return self.platform in SPOILS and _is_disliked(key)
 
     def _meet(self, asked: SimRequest) -> list[str]:
         """The keys of a request's events, and which request brought each first."""
@@ -130,7 +134,7 @@ class Station:
                 return misfortune
         return None
 
-    async def _refuse(self, misfortune: Misfortune) -> Response | Failure:
+    async def _refuse(self, misfortune: Misfortune | None) -> Response | Failure:
         match misfortune:
             case "reset":
                 return Failure(kind="reset", message="closed before the answer")
@@ -140,14 +144,23 @@ class Station:
             case "limit":
                 return _response(self._sim.rate_limited(self._random.choice((None, 5.0, 60.0, 900.0))))
             case "token":
-                return _response(self._sim.bad_token())
+                return _response(self._sim.bad_token() if self.platform != "criteo" else disabled("criteo"))
+            case "disabled":
+                return _response(disabled(self.platform))
+            case "own_fault" if isinstance(self._sim, TellsErrors):
+                return _response(self._sim.failed(500))
         return Response(status=self._random.choice((500, 503)), body=b"")
 
-    def _take(self, asked: SimRequest, life: int) -> tuple[list[Taken], SimResponse]:
-        before = len(self._sim.accepted)
+    def _take(self, asked: SimRequest, keys: Sequence[str], life: int) -> tuple[list[Taken], SimResponse]:
+        bad = [self.is_strict and self.is_bad(key) for key in keys]
+        if any(bad):
+            asked = msgspec.structs.replace(asked, body=spoiled(self.platform, asked.body, bad))
+        before, refused = len(self._sim.accepted), len(self._sim.refused)
         response = self._sim.answer(asked)
-        new = [Taken(key=_key(self.platform, one), life=life) for one in self._sim.accepted[before:]]
+        new = [Taken(key=taken_key(self.platform, one), life=life) for one in self._sim.accepted[before:]]
         self.taken += new
+        self.refused += self._sim.refused[refused:] if not any(bad) else []
+        self.families.saw(keys, bad, [one.key for one in new])
         return new, response
 
 
@@ -174,29 +187,16 @@ def _is_disliked(key: str) -> bool:
 
 
 def _sim(platform: str) -> Platform:
-    match platform:
-        case "meta":
-            return MetaSim()
-        case "ga4":
-            return Ga4Sim()
-        case "google_ads":
-            return GoogleAdsSim()
-    return WebhookSim()
+    """Both ways into Google Ads are one platform's."""
+    name = "google_ads" if platform == "google_ads_api" else platform
+    return next(sim for sim in all_platforms() if sim.name == name)
 
 
 def _keys_in(platform: str, asked: SimRequest) -> list[str]:
     """What a platform in a good mood would take of it."""
     sim = _sim(platform)
     sim.answer(asked)
-    return [_key(platform, one) for one in sim.accepted]
-
-
-def _key(platform: str, one: Accepted) -> str:
-    """By what a repeat is known. GA4 has nothing but for purchases: there the event's own mark tells."""
-    if platform != "ga4":
-        return one.key
-    [event] = one.event["events"]
-    return f"{event['name']}|{event['params'].get('mark')}"
+    return [taken_key(platform, one) for one in sim.accepted]
 
 
 def _sim_request(request: Request, at_ms: int) -> SimRequest:

@@ -42,10 +42,10 @@ def test_a_probe_is_not_repeated_for_ever(age_ms: int, status: str) -> None:
 
 
 def test_replaced_credentials_book_no_delivery_twice() -> None:
-    """Seed 2: requests were under way when the new dispatcher began at the same outbox."""
-    assert not simulate(2).problems
+    """Seed 33 of today's worlds: requests were under way when the new dispatcher began at the same outbox."""
+    assert not simulate(33).problems
 
 
 def test_first_attempts_start_in_the_order_of_arrival() -> None:
-    """Seed 0: of two requests begun in one tick the second could leave first."""
-    assert not simulate(0).problems
+    """Seed 2 of today's worlds: of two requests begun in one tick the second could leave first."""
+    assert not simulate(2).problems

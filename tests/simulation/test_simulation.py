@@ -3,15 +3,20 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
+from bench.simulator import all_platforms
+from tests.simulation.families import Families
 from tests.simulation.invariants import lines
 from tests.simulation.plan import plan_of
+from tests.simulation.shops import PLATFORMS
 from tests.simulation.world import simulate
 
 SEEDS = 208
 GROUPS = 26
+RICH_SEED = 9  # has much to search for
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
@@ -43,3 +48,22 @@ def test_the_seeds_hold_what_they_are_there_for() -> None:
     }  # fmt: skip
     assert {0, 1} <= {bool(plan.jumps) for plan in plans} & {plan.is_calm for plan in plans}
     assert max(plan.journeys for plan in plans) >= 250
+
+
+def test_every_platform_has_its_turn_in_many_seeds() -> None:
+    turns = Counter(one for seed in range(SEEDS) for _, one in plan_of(seed).places)
+    assert turns.keys() == set(PLATFORMS)
+    assert {sim.name for sim in all_platforms()} <= turns.keys()
+    assert min(turns.values()) >= 50
+
+
+def test_seeds_hold_batches_that_bad_events_spoil() -> None:
+    assert simulate(RICH_SEED).spoiled > 5
+
+
+@pytest.mark.parametrize(("parts", "problems"), [(4, 0), (5, 1)])
+def test_a_search_for_a_bad_event_that_costs_too_much_is_told(parts: int, problems: int) -> None:
+    families = Families()
+    for _ in range(1 + parts):  # one bad event of four may cost 2·1·2 requests more
+        families.saw(["a", "b", "c", "d"], [False, True, False, False], taken=[])
+    assert len(list(families.problems())) == problems

@@ -67,6 +67,8 @@ class Traffic:
         person: dict[str, Any] = {"fbp": f"fb.1.1700000000000.{self._number}", "ga_client_id": f"{self._number}.1700"}
         if random.random() < 0.5:
             person |= {"email": f"p{self._number}@example.com", "gclid": f"Cj0K{self._number}"}
+        if random.random() < 0.8:
+            person |= _clicks(self._number)
         return Shopper(
             site=random.choice(SITES),
             visitor=f"{random.getrandbits(128):032x}",
@@ -190,6 +192,15 @@ class Traffic:
         for event, event_id in zip(events, told, strict=True):
             if event_id is not None:
                 self.acknowledged.add((site, event_id, event["event_name"]))
+
+
+def _clicks(number: int) -> dict[str, str]:
+    """What the other platforms know a visitor by."""
+    return {
+        "ttclid": f"E.C.P.{number}", "rdt_cid": f"rdt-{number}", "li_fat_id": f"li-{number}",
+        "awc": f"12345_1795032251_{number:x}", "tblci": f"GiExample{number}", "criteo_id": f"cr-{number}",
+        "klaviyo_id": f"01HYQ{number}",
+    }  # fmt: skip
 
 
 def _browser_call(who: Shopper, events: Sequence[dict[str, Any]]) -> Call:

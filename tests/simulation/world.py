@@ -47,6 +47,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     trace: list[str]
     events: int
     lives: int
+    spoiled: int  # requests with bad events among good ones
 
     @property
     def digest(self) -> str:
@@ -61,7 +62,7 @@ class World:
         self._folder = folder
         self._shift_ms = 0
         self._tokens: dict[tuple[str, str], int] = {}
-        self._snapshot = shops.snapshot(1, plan.hold_ms, self._tokens)
+        self._snapshot = shops.snapshot(1, plan.hold_ms, plan.places, self._tokens)
         self._ids = stream(plan.seed, "ids")
         self._operator = stream(plan.seed, "operator")
         self._life: Life | None = None
@@ -71,10 +72,9 @@ class World:
         self._ended = trio.Event()
         self.traffic = Traffic(plan, stream(plan.seed, "traffic"), self.true_ms, self.post)
         self._stations = {
-            place: Station(*place, shops.PLATFORM_OF[place[1]], stream(plan.seed, "/".join(place)), self.true_ms,
-                           self.note)
-            for place in shops.PLATFORMS
-        }  # fmt: skip
+            place: Station(*place, place[1], stream(plan.seed, "/".join(place)), self.true_ms, self.note)
+            for place in plan.places
+        }
 
     def now_ms(self) -> int:
         """The time of the machine, which jumps in some seeds."""
@@ -102,7 +102,7 @@ class World:
     def outcome(self) -> Outcome:
         return Outcome(
             seed=self.plan.seed, problems=self.problems, trace=self.trace, events=len(self.traffic.sent),
-            lives=self._lives,
+            lives=self._lives, spoiled=sum(len(one.families.all) for one in self._stations.values()),
         )  # fmt: skip
 
     async def post(self, call: Call) -> Answer | None:
@@ -173,7 +173,8 @@ class World:
     async def _weather(self, scope: trio.CancelScope) -> None:
         if self.plan.is_calm:
             return
-        self._stations["shop", "hook"].is_picky = True
+        for station in self._stations.values():
+            station.is_picky, station.is_strict = station.platform == "webhook", True
         with scope:
             async with trio.open_nursery() as nursery:
                 for place, station in self._stations.items():
@@ -190,7 +191,9 @@ class World:
 
     def _replace_token(self, place: tuple[str, str]) -> None:
         self._tokens[place] = self._tokens.get(place, 0) + 1
-        self._snapshot = shops.snapshot(self._snapshot.version + 1, self.plan.hold_ms, self._tokens)
+        version = self._snapshot.version + 1
+        self._snapshot = shops.snapshot(version, self.plan.hold_ms, self.plan.places, self._tokens)
+        self._stations[place].families.end()
         self.note("publish", *place)
         if self._life is not None and not self._life.is_over:
             self._life.publish(self._snapshot)
@@ -205,6 +208,7 @@ class World:
         self._crashes.clear()
         for place, station in self._stations.items():
             station.heal()
+            station.is_strict = False
             self._replace_token(place)
         if self._life is not None:
             self._life.spare()
@@ -212,7 +216,8 @@ class World:
         while trio.current_time() < began_s + PATIENCE_S:
             await trio.sleep(LOOK_S)
             if trio.current_time() > began_s + PICKY_S:
-                self._stations["shop", "hook"].is_picky = False
+                for station in self._stations.values():
+                    station.is_picky = False
             life = self._life
             if life is not None and not any(life.service.core.depths.values()):
                 break
