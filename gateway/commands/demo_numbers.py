@@ -20,6 +20,9 @@ class DestinationNumbers(Struct, frozen=True, kw_only=True):
     not_routed: int = 0
     breaker: str = "closed"
     is_paused: bool = False
+    match_mean: float | None = (
+        None  # estimated match quality of what was delivered; None: the receiver looks for nobody
+    )
 
 
 class Numbers(Struct, frozen=True, kw_only=True):
@@ -36,7 +39,7 @@ class Numbers(Struct, frozen=True, kw_only=True):
         return next((one for one in self.destinations if one.destination == destination), blank)
 
 
-Sample = tuple[str, dict[str, str], int]
+Sample = tuple[str, dict[str, str], float]
 
 
 async def read_numbers(client: httpx.AsyncClient, url: str) -> Numbers | None:
@@ -75,23 +78,34 @@ def _destination(samples: list[Sample], name: str) -> DestinationNumbers:
         not_routed=_sum(own, "gateway_not_routed_total"),
         breaker=BREAKER.get(_sum(own, "gateway_breaker"), "closed"),
         is_paused=_sum(own, "gateway_paused") > 0,
+        match_mean=_mean(own, "gateway_match_quality"),
     )
+
+
+def _mean(samples: list[Sample], name: str) -> float | None:
+    """Of a histogram."""
+    count = _sum(samples, f"{name}_count")
+    return _total(samples, f"{name}_sum") / count if count else None
 
 
 def _samples(page: str) -> Iterator[Sample]:
     for family in text_string_to_metric_families(page):
         if family.name.startswith("gateway_"):
             for sample in family.samples:
-                yield sample.name, dict(sample.labels), int(sample.value)
+                yield sample.name, dict(sample.labels), sample.value
 
 
 def _by(samples: list[Sample], name: str, label: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for known, labels, value in samples:
         if known == name:
-            found[labels[label]] = found.get(labels[label], 0) + value
+            found[labels[label]] = found.get(labels[label], 0) + int(value)
     return found
 
 
 def _sum(samples: list[Sample], name: str) -> int:
+    return int(_total(samples, name))
+
+
+def _total(samples: list[Sample], name: str) -> float:
     return sum(value for known, _, value in samples if known == name)

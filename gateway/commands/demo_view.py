@@ -106,12 +106,13 @@ def totals(numbers: Numbers) -> Text:
 def destinations(numbers: Numbers, took: Mapping[str, int]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("destination")
-    for column in ("platform took", "delivered", "waiting", "of them tried", "dropped", "not routed"):
+    for column in ("platform took", "delivered", "waiting", "of them tried", "dropped", "not routed", "match est."):
         table.add_column(column, justify="right")
     table.add_column("state")
     for one in numbers.destinations:
         counts = (took.get(one.destination, 0), one.delivered, one.waiting, one.to_retry, one.dropped, one.not_routed)
-        table.add_row(one.destination, *map(str, counts), _state(one))
+        match = f"{one.match_mean:.1f}" if one.match_mean is not None else "-"
+        table.add_row(one.destination, *map(str, counts), match, _state(one))
     return table
 
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 from actors.destinations.base import Destination, InTestMode, NoTestMode, Pause, Response, Retry
 from actors.dialing import Failure
 from actors.event import Event
+from actors.match_quality import estimate
 from actors.redaction import secrets_of
 from actors.secret import Secret
 from actors.snapshot import Site
@@ -25,6 +26,7 @@ from actors.tls import Contexts
 from actors.tokens import AccessToken
 from actors.transport import Transport, silence_http_logs
 from gateway import exit_codes
+from gateway.commands.match_story import MatchStory, match_story, match_words
 from gateway.commands.reading import end, json_option, visible
 from gateway.commands.trial import (
     HIDDEN,
@@ -72,6 +74,7 @@ class Report(Struct, frozen=True, kw_only=True):
     effect: str | None = None  # of the test mode
     stopped: Stopped | None = None
     request: Shown | None = None
+    match_quality: MatchStory | None = None
     answer: Answered | None = None
 
     @property
@@ -204,7 +207,12 @@ def _report(event: Event, site: Site, destination: Destination, sent: Sent) -> R
         if isinstance(found, Stopped):
             return msgspec.structs.replace(report, stopped=_hidden(found, hide))
         token = HIDDEN if destination.oauth() is not None else None
-        report = msgspec.structs.replace(report, request=shown_request(found.request(token), hide))
+        match = estimate(event, found.payload.carries, destination)
+        report = msgspec.structs.replace(
+            report,
+            request=shown_request(found.request(token), hide),
+            match_quality=match_story(match, destination.platform, event.user_data) if match is not None else None,
+        )
         if sent == "no":
             return report
         return msgspec.structs.replace(report, sent=sent, answer=trio.run(_send, found))
@@ -251,6 +259,8 @@ def _show(report: Report) -> None:
         effect = f": {report.effect}" if report.effect else ""
         _line("sent", f"{report.sent}{effect}")
         _show_request(report.request)
+    if report.match_quality is not None:
+        _line("match", match_words(report.match_quality))
     if report.answer is not None:
         _show_answer(report.answer)
 

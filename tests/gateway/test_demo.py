@@ -101,7 +101,11 @@ def test_the_view_reads_the_gateway_s_own_metrics_page() -> None:
     observer.outbox("demo", "meta-main", 4, 1.0)
     observer.breaker("demo", "meta-main", "open")
     observer.paused("demo", "meta-main", True)
+    observer.match_quality("demo", "meta-main", "meta", 6.4)
+    observer.match_quality("demo", "meta-main", "meta", 3.2)
     numbers = numbers_of(render(observer.registry).decode())
     meta = numbers.of("meta-main")
     assert numbers.received == {"browser": 3}
+    assert meta.match_mean == pytest.approx(4.8)
+    assert numbers.of("own-backend").match_mean is None
     assert (meta.delivered, meta.to_retry, meta.waiting, meta.breaker, meta.is_paused) == (1, 1, 4, "open", True)

@@ -149,6 +149,14 @@ async def test_an_event_that_is_sent_twice_carries_one_delivery_id(trying: Tryin
     assert first["webhook-id"] == second["webhook-id"] != ""
 
 
+async def test_the_estimated_match_quality_is_told_before_anything_is_sent(trying: Trying) -> None:
+    event = PURCHASE | {"user_data": {"email": "jane@example.com", "external_id": "cust_7"}}
+    match = (await trying.json("meta", event=event))["match_quality"]
+    assert (match["estimated"], match["counted"]) == (4.0, ["email", "external_id"])
+    assert "match quality 4.0 of 10 estimated; phone would add 2.0" in (await trying.run("meta", event=event)).stdout
+    assert (await trying.json("webhook", event=event))["match_quality"] is None
+
+
 async def test_denied_consent_stops_it_and_nothing_is_sent(trying: Trying) -> None:
     result = await trying.run("meta", "--send", event=with_consent(marketing="denied"))
     assert result.exit_code == exit_codes.FAILED
