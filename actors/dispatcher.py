@@ -24,14 +24,14 @@ from actors.destinations.base import (
     Drop,
     Pause,
     Refresh,
+    Response,
     Retry,
     Split,
     Verdict,
 )
-from actors.dialing import Failure
-from actors.judging import Answer, attempt_row, outcomes_of, reason_of, verdicts_of
+from actors.gate import Gate, Heard
+from actors.judging import Answer, attempt_row, heeding, outcomes_of, quota_of, reason_of, verdicts_of
 from actors.observer import Observer
-from actors.pacing import Breaker, Throttle, Window
 from actors.redaction import Redactor, ids_of, secrets_of
 from actors.sender import Sender
 from actors.standing import Record
@@ -48,7 +48,7 @@ from actors.work import (
 from store import keys
 from store.env import Store
 from store.outbox import oldest_due_ms
-from store.records import AttemptRow, StandingCause, StandingState
+from store.records import AttemptRow
 from store.retention import LONGEST_MS
 from store.writer import Writer, commit
 
@@ -88,18 +88,14 @@ class Dispatcher:
         self.site = site
         self.destination = destination
         self.key = keys.destination(site, destination.id)
-        self.pause_reason: str | None = None
-        self.breaker = Breaker(hub.random)
         self._sender = sender
         self._hub = hub
         self._redact = Redactor(secrets_of(destination), ids_of(destination))
+        self._gate = Gate(destination, hub.random, self._redact)
         self._taker = Taker(
             site, destination, hub.store, hub.now_ms, hub.observer, self._redact, open_plaintext, hub.rescan_s
         )
         self._lots = Lots(destination.limits, linger_s if destination.limits.events > 1 else 0.0)
-        self._window = Window(destination.concurrency)
-        self._throttle = Throttle()
-        self._in_flight = 0
         self._is_connected, self._sent_s = False, 0.0  # whether connections may be open, and when one was used last
         self._next_due_ms: int | None = None
         self._token = AccessToken(destination, sender, hub.now_ms)
@@ -113,6 +109,21 @@ class Dispatcher:
     def wake(self) -> None:
         self._work.set()
 
+    def probe_now(self) -> None:
+        """Another configuration was published: whoever did it may have mended what the destination is paused for."""
+        self._gate.probe_now()
+        self._work.set()
+
+    @property
+    def pause_reason(self) -> str | None:
+        """The platform's words, where it refused the credentials."""
+        return self._gate.words if self._gate.paused_for == "credentials" else None
+
+    @property
+    def is_limping(self) -> bool:
+        """Whether it sends nothing but a probe now and then."""
+        return self._gate.paused_for == "error_share" or self._gate.breaker.state != "closed"
+
     @property
     def _keeps_payloads(self) -> bool:
         """Never what was opened from its seal, though the configuration check refuses the pair as well."""
@@ -125,7 +136,7 @@ class Dispatcher:
     async def stop(self) -> None:
         """Begins nothing more; returns when no request is under way."""
         self._is_stopping = True
-        while self._in_flight:
+        while self._gate.under_way:
             self._idle = trio.Event()
             await self._idle.wait()
 
@@ -138,15 +149,15 @@ class Dispatcher:
 
     async def _run(self) -> None:
         self.has_run = True
-        self._hub.observer.paused(self.site, self.destination.id, False)
+        self._tell()
         async with trio.open_nursery() as nursery:
             while True:
-                self._record.keep(*self._standing())
+                self._record.keep(*self._gate.standing())
                 self._work = trio.Event()
                 is_busy = await self._fetch()
                 while self._may_send() and (lot := self._lots.take(trio.current_time(), self._most())) is not None:
-                    self._in_flight += 1
-                    nursery.start_soon(self._send, lot, self.breaker.is_probing)
+                    self._gate.begin(trio.current_time())
+                    nursery.start_soon(self._send, lot, self._gate.breaker.is_probing)
                     is_busy = True
                     await trio.lowlevel.checkpoint()  # tasks begun together start in any order; requests keep theirs
                 if is_busy:
@@ -158,11 +169,6 @@ class Dispatcher:
                     self._is_connected = False
                     await self._sender.close_idle()
 
-    def _standing(self) -> tuple[StandingState, StandingCause, str]:
-        if self.pause_reason is not None:
-            return "paused", "credentials", self.pause_reason
-        return ("sending", "", "") if self.breaker.state == "closed" else ("probing", "breaker", "")
-
     # --- taking ---
 
     async def _fetch(self) -> bool:
@@ -172,7 +178,7 @@ class Dispatcher:
         if expired := self._taker.expired(self._hub.retention_ms(self.site)):
             await self._commit(expired)
             return True
-        if self.pause_reason is not None or self._taker.is_full:
+        if self._gate.is_shut or self._taker.is_full:
             return False
         taken = self._taker.take()
         self._next_due_ms = taken.next_due_ms
@@ -186,13 +192,9 @@ class Dispatcher:
 
     def _may_send(self) -> bool:
         now_s = trio.current_time()
-        if self._is_stopping or self.pause_reason is not None or self._lots.is_empty:
+        if self._is_stopping or self._lots.is_empty or not self._lots.is_ready(now_s):
             return False
-        if self._throttle.wait_s(now_s) > 0:
-            return False
-        if self._in_flight >= self._most_in_flight():
-            return False
-        return self._lots.is_ready(now_s) and self.breaker.may_send(now_s)
+        return self._gate.may_send(now_s)
 
     async def _still_allowed(self, lot: Sequence[Work]) -> Sequence[Work]:
         """Without those whose visitors have denied something since they were taken: these are judged once more."""
@@ -207,35 +209,44 @@ class Dispatcher:
             await self._commit(settled)
         return [work for work in lot if work not in withdrawn]
 
-    def _most_in_flight(self) -> int:
-        return self._window.size if self.breaker.state == "closed" else 1
-
     def _most(self) -> int:
         """A probe carries one delivery."""
-        return 1 if self.breaker.is_probing else self.destination.limits.events
+        return 1 if self._gate.breaker.is_probing else self.destination.limits.events
 
     async def _send(self, lot: Sequence[Work], is_probe: bool) -> None:
         try:
             if lot := await self._still_allowed(lot):
                 await self._attempt(lot, is_probe)
             elif is_probe:
-                self.breaker.not_sent()
+                self._gate.breaker.not_sent()
         finally:
-            self._in_flight -= 1
+            self._gate.end()
             self._is_connected, self._sent_s = True, trio.current_time()
             self._work.set()
             self._idle.set()
 
     async def _attempt(self, lot: Sequence[Work], is_probe: bool) -> None:
         self._hub.at_point("before_request")
-        started = self._hub.stopwatch()
+        started, sent_s = self._hub.stopwatch(), trio.current_time()
         at_ms = self._hub.now_ms()
         answer, token = await self._request(lot, at_ms)
         latency_s = self._hub.stopwatch() - started
         self._hub.at_point("after_answer")
-        verdicts = verdicts_of(self.site, self.destination, answer, lot)
-        self._pace(answer, verdicts, token)
-        finals = [self._alone(work, verdict, len(lot)) for work, verdict in zip(lot, verdicts, strict=True)]
+        quota = quota_of(self.site, self.destination, answer, self._hub.now_ms())
+        verdicts = heeding(verdicts_of(self.site, self.destination, answer, lot), quota)
+        if any(isinstance(verdict, Refresh) for verdict in verdicts):
+            self._token.forget(token)
+        finals = [_alone(work, verdict, len(lot)) for work, verdict in zip(lot, verdicts, strict=True)]
+        self._judge(
+            finals,
+            Heard(
+                sent_s=sent_s,
+                latency_s=latency_s,
+                has_answer=isinstance(answer, Response),
+                is_probe=is_probe,
+                quota=quota,
+            ),
+        )
         for work, verdict, final in zip(lot, verdicts, finals, strict=True):
             counts = isinstance(final, Delivered | Drop) or (isinstance(final, Retry) and not is_probe)
             self._note(work, attempt_row(verdict, answer, at_ms, latency_s, len(lot), counts))
@@ -264,38 +275,28 @@ class Dispatcher:
 
     # --- judging ---
 
-    def _pace(self, answer: Answer, verdicts: Sequence[Verdict], token: str | None) -> None:
-        """What the whole answer says about the platform: healthy, failing, asking for less, refusing us."""
-        now_s = trio.current_time()
-        for verdict in verdicts:
-            match verdict:
-                case Pause():
-                    self._pause(verdict.reason)
-                    return
-                case Refresh():
-                    self._token.forget(token)
-                case Retry(after_s=after_s, is_throttle=True):
-                    self._window.failed()
-                    self._throttle.ask(now_s, after_s or 1.0)
-                    self.breaker.answered()
-                    return
-        if isinstance(answer, Failure | Retry) or all(isinstance(verdict, Retry) for verdict in verdicts):
-            self._window.failed()
-            self.breaker.failed(now_s)
-        else:
-            self._window.succeeded()
-            self.breaker.succeeded()
-        self._hub.observer.breaker(self.site, self.destination.id, self.breaker.state)
-
-    def _pause(self, reason: str) -> None:
-        """Nothing goes out until the destination's settings change; its queue stays."""
-        if self.pause_reason is None:
-            self.pause_reason = self._redact(reason)
+    def _judge(self, finals: Sequence[Verdict], heard: Heard) -> None:
+        """What the answer says about the platform; a pause that it brings is logged, and told at once."""
+        was = self._gate.paused_for
+        self._gate.judge(trio.current_time(), finals, heard)
+        if self._gate.paused_for != was:
+            self._tell()
+            if self._gate.paused_for:
+                self._log.error("destination_paused", cause=self._gate.paused_for, words=self._gate.words)
+            else:
+                self._log.info("destination_resumed", cause=was)
+        if self._gate.is_shut:
             for work in self._lots.clear():  # retention may outlive them: they are not to be held here
                 self._taker.let_go(work)
-            self._log.error("destination_paused", words=self.pause_reason)
-            self._hub.observer.paused(self.site, self.destination.id, True)
-        self.breaker.answered()
+        self._hub.observer.breaker(self.site, self.destination.id, self._gate.breaker.state)
+
+    def _tell(self) -> None:
+        self._hub.observer.paused(self.site, self.destination.id, self._gate.paused_for)
+
+    def tell_pace(self) -> None:
+        """The bounds in force now, for metrics: they change with time alone, too."""
+        rate = self._gate.requests_per_s(trio.current_time())
+        self._hub.observer.pace(self.site, self.destination.id, rate, self._gate.in_flight_most)
 
     def _note(self, work: Work, attempt: AttemptRow) -> None:
         """Puts the attempt on record. A failed probe costs none: the breaker asked for it, not the schedule."""
@@ -328,23 +329,6 @@ class Dispatcher:
         if settled:
             await self._commit(settled)
 
-    def _alone(self, work: Work, verdict: Verdict, batch: int) -> Verdict:
-        """What a verdict that concerns a batch means for a delivery that was alone in it, or came back too often."""
-        match verdict:
-            case Split(reason=reason) if batch == 1:
-                return Drop(reason)
-            case Again(reason=reason):
-                work.again += 1
-                if work.again < AGAIN_MOST:
-                    return verdict
-                return Split(reason) if batch > 1 else Retry(reason)  # whatever its company did: it costs no attempt
-            case Refresh(reason=reason):
-                work.refreshes += 1
-                if work.refreshes > 1:
-                    self._pause(reason)
-                    return Pause(reason)
-        return verdict
-
     async def _commit(self, settled: Sequence[Settled]) -> None:
         """Only when it is on disk is anything counted, or forgotten. Shielded: whoever takes over this outbox must find
         there what is settled."""
@@ -369,7 +353,7 @@ class Dispatcher:
         waits = [self._hub.rescan_s]
         if (close_s := self._close_wait_s()) is not None:
             waits.append(close_s)
-        if self.pause_reason is None and not self._is_stopping:
+        if not self._gate.is_shut and not self._is_stopping:
             if (send_s := self._send_wait_s()) is not None:
                 waits.append(send_s)
             if self._next_due_ms is not None and not self._taker.is_full:
@@ -378,19 +362,33 @@ class Dispatcher:
 
     def _close_wait_s(self) -> float | None:
         """How long until connections that nothing uses are closed; None where there are none or a request uses one."""
-        if self._in_flight or not self._is_connected:
+        if self._gate.under_way or not self._is_connected:
             return None
         return max(0.0, self._sent_s + CLOSE_AFTER_S - trio.current_time())
 
     def _send_wait_s(self) -> float | None:
         """How long until the next request may go out; None where that is not a matter of time."""
         now_s = trio.current_time()
-        linger_s = self._lots.linger_s(now_s)
-        if linger_s is None or self._in_flight >= self._most_in_flight() or self.breaker.is_probing:
-            return None
-        return max(linger_s, self._throttle.wait_s(now_s), self.breaker.wait_s(now_s) or 0.0)
+        linger_s, gate_s = self._lots.linger_s(now_s), self._gate.wait_s(now_s)
+        return max(linger_s, gate_s) if linger_s is not None and gate_s is not None else None
 
     def oldest_due_age_s(self) -> float:
         """For how long the oldest delivery has been due; 0 where none is."""
         oldest_ms = oldest_due_ms(self._hub.store, self.key)
         return max(0.0, (self._hub.now_ms() - oldest_ms) / 1000) if oldest_ms is not None else 0.0
+
+
+def _alone(work: Work, verdict: Verdict, batch: int) -> Verdict:
+    """What a verdict that concerns a batch means for a delivery that was alone in it, or came back too often."""
+    match verdict:
+        case Split(reason=reason) if batch == 1:
+            return Drop(reason)
+        case Again(reason=reason):
+            work.again += 1
+            if work.again < AGAIN_MOST:
+                return verdict
+            return Split(reason) if batch > 1 else Retry(reason)  # whatever its company did: it costs no attempt
+        case Refresh(reason=reason):
+            work.refreshes += 1
+            return verdict if work.refreshes == 1 else Pause(reason)
+    return verdict

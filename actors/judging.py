@@ -3,9 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from actors.destinations.base import Destination, Drop, Pause, Response, Retry, Verdict, unforeseen
 from actors.dialing import Failure
 from actors.observer import AttemptOutcome, Reason
+from actors.rates import Quota
 from actors.taking import adapter_failed
 from actors.work import Work, outcome_of, words_of
 from store.records import AttemptRow
@@ -28,6 +31,27 @@ def verdicts_of(site: str, destination: Destination, answer: Answer, lot: Sequen
     if len(verdicts) != len(lot):
         return [unforeseen(answer)] * len(lot)
     return verdicts
+
+
+def quota_of(site: str, destination: Destination, answer: Answer, now_ms: int) -> Quota:
+    """What the answer's headers say about asking again; nothing where there was no answer."""
+    if not isinstance(answer, Response):
+        return Quota()
+    try:
+        return destination.heed(answer, now_ms)
+    except Exception as error:  # noqa: BLE001  an adapter's bug leaves the headers unread
+        adapter_failed(site, destination.id, "heed", error)
+        return Quota()
+
+
+def heeding(verdicts: Sequence[Verdict], quota: Quota) -> Sequence[Verdict]:
+    """The verdicts, with the wait that the headers ask for where it is longer than the one the adapter read."""
+    if not quota.wait_s:
+        return verdicts
+    return [
+        msgspec.structs.replace(one, after_s=max(one.after_s or 0.0, quota.wait_s)) if isinstance(one, Retry) else one
+        for one in verdicts
+    ]
 
 
 def reason_of(verdict: Verdict, answer: Answer) -> Reason:

@@ -47,6 +47,7 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 AttemptOutcome = Literal["delivered", "retry", "drop", "split", "pause", "refresh", "again", "failure"]
 DeliveryOutcome = Literal["queued", "delivered", "failed", "dropped"]
 BreakerState = Literal["closed", "half_open", "open"]
+PauseCause = Literal["credentials", "error_share", "operator"]
 DedupKey = Literal["event_id", "order_id", "checkout_token", "subscription_id", "lead_id"]
 
 
@@ -158,8 +159,11 @@ class Observer:
     def breaker(self, site: str, destination: str, state: BreakerState) -> None:
         """The state of a destination's breaker."""
 
-    def paused(self, site: str, destination: str, is_paused: bool) -> None:
-        """Whether a destination waits for new credentials."""
+    def paused(self, site: str, destination: str, cause: PauseCause | None) -> None:
+        """Why a destination is paused; None where it is not."""
+
+    def pace(self, site: str, destination: str, requests_per_s: float, in_flight_most: int) -> None:
+        """How many requests a destination may be sent now: in a second (infinite: no bound) and at once."""
 
     # the process
 

@@ -4,6 +4,7 @@ state.
 Retries: up to 5 attempts within 24 h; waits of 150 s × 4ⁿ, ±10 %; a platform's own delay wins when longer.
 """
 
+import math
 from random import Random
 from typing import Final, Literal
 
@@ -16,6 +17,8 @@ CLOCK_JUMP_MS: Final = 400 * 24 * 3_600_000  # nothing is kept for so long
 BREAKER_AFTER: Final = 5  # failures in a row
 PROBE_FIRST_S: Final = 5.0
 PROBE_MOST_S: Final = 300.0
+FIRST_IN_FLIGHT: Final = 2.0
+SLOW_STEP: Final = 0.5  # for each slow answer: a round of them halves the window
 OUTAGE_MOST_MS: Final = 7 * 24 * 3_600_000  # an event that arrived longer ago is not kept for a platform that is gone
 PROBES_COUNTED: Final = 16  # more do not lengthen the wait: after days, the power of two would be no float any more
 
@@ -84,6 +87,14 @@ class Breaker:
             return
         if self.state == "open":
             return
+        self.trip(now_s)
+
+    def probe_now(self) -> None:
+        """The next probe need not wait."""
+        self._probe_at_s = -math.inf
+
+    def trip(self, now_s: float) -> None:
+        """Opens, whatever went before; the next probe comes later than the one before it."""
         wait_s = min(PROBE_MOST_S, PROBE_FIRST_S * 2**self._probes)
         self._probes = min(self._probes + 1, PROBES_COUNTED)
         self._probe_at_s = now_s + wait_s * self._random.uniform(1 - JITTER, 1 + JITTER)
@@ -91,18 +102,25 @@ class Breaker:
 
 
 class Window:
-    """Requests in flight: one more for each round that went well, half as many after a refusal or a timeout."""
+    """Requests in flight: one more for each round that was answered well and fast, half as many after a refusal or a
+    timeout, fewer while answers take longer than the goal."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, latency_goal_s: float = math.inf) -> None:
         self._most = float(most)
-        self._size = min(2.0, self._most)
+        self._goal_s = latency_goal_s
+        self._size = min(FIRST_IN_FLIGHT, self._most)
 
     @property
     def size(self) -> int:
         return int(self._size)
 
-    def succeeded(self) -> None:
-        self._size = min(self._most, self._size + 1 / self._size)
+    def succeeded(self, latency_s: float = 0.0) -> None:
+        if latency_s <= self._goal_s:
+            self._size = min(self._most, self._size + 1 / self._size)
+        elif (
+            self._size > FIRST_IN_FLIGHT
+        ):  # slowness alone never makes it one at a time: some platforms are so by nature
+            self._size = max(FIRST_IN_FLIGHT, self._size - SLOW_STEP)
 
     def failed(self) -> None:
         self._size = max(1.0, self._size / 2)

@@ -1,7 +1,8 @@
 """What no single setting can tell: keys used twice, limits that contradict each other, addresses that are refused."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from actors.addresses import check_url, network_fault
 from actors.destinations.base import Destination
@@ -14,6 +15,14 @@ from gateway.settings import ID_FORM, ID_PATTERN, ServerSettings, SiteSettings
 LEAST_BUDGET = 16 << 20  # below it, deleting at the limit finds too few free pages to copy to
 LEAST_TOKEN_CHARS, MOST_TOKEN_CHARS = 16, 200
 CONCURRENCY = 8  # connections of one client; more were measured to be slower (docs/architecture.md)
+RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "latency_goal_s": (0.05, 15),  # an attempt takes 15 s at most
+        "pause_share": (0, 1),
+        "pause_after_s": (10, 86_400),
+        "pause_least": (1, 1_000_000),
+    }
+)
 ADDRESS_SETTINGS = ("base_url", "url", "token_url")
 # Their class needs what the route says (contracts/consent.md, section 3); of the others a route may only ask more.
 OWN_PLATFORMS = frozenset({"webhook"})
@@ -121,6 +130,9 @@ def _common_problems(destination: Destination, *, is_sealed: bool) -> Iterator[P
         yield "id", f"{destination.id!r} is no id; give {ID_FORM}"
     if not 1 <= destination.concurrency <= CONCURRENCY:
         yield "concurrency", f"{destination.concurrency} is out of range; give 1 to {CONCURRENCY}"
+    for field, (least, most) in RANGES.items():
+        if not least <= (value := getattr(destination, field)) <= most:
+            yield field, f"{value:g} is out of range; give {least:g} to {most:g}"
     if destination.opens_plaintext() and not is_sealed:
         yield "type", 'it needs plaintext identifiers; give its site keep_plaintext = "sealed"'
     if destination.opens_plaintext() and destination.keep_payloads:

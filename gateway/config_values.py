@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from actors.rates import Rate, read_rate
 from actors.secret import Secret
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB|K|M|G|T)?", re.IGNORECASE | re.ASCII)
@@ -160,4 +161,5 @@ _READERS: Mapping[type[Any], Callable[[object], object]] = {
     Bind: _bind,
     Origin: _origin,
     Cidr: _cidr,
+    Rate: read_rate,
 }

@@ -148,6 +148,8 @@ class CoreService:
                 del self._running[key]
                 self._retiring[key] = running.ended
                 self._start(self._retire, running)
+            elif dispatcher.is_limping:
+                dispatcher.probe_now()
         for (site_id, _), destination in wanted.items():
             dispatcher = self._dispatcher(site_id, destination)
             if dispatcher.key not in self._running:
@@ -234,4 +236,5 @@ class CoreService:
                 depth = self.core.depths.get(dispatcher.key, 0)
                 age_s = dispatcher.oldest_due_age_s() if depth else 0.0
                 self._observer.outbox(dispatcher.site, dispatcher.destination.id, depth, age_s)
+                dispatcher.tell_pace()
             await trio.sleep(self._settings.watch_s)

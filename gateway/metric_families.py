@@ -172,6 +172,10 @@ class Gauge(_Family[Cell]):
         super().keep(owners)
         self._folded.clear()
 
+    def has(self, *labels: str) -> bool:
+        """Whether it was set before, by its own name or under `other`."""
+        return labels in self._cells or labels in self._folded
+
     def new(self) -> Cell:
         return Cell()
 

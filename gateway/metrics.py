@@ -10,13 +10,14 @@ docs/metrics.md lists them; a test holds the page to this file.
 """
 
 from collections.abc import Collection, Mapping
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 from actors.coverage import IDENTIFIERS
 from actors.names import label
-from actors.observer import AttemptOutcome, BreakerState, DeliveryOutcome, Observer, Reason
+from actors.observer import AttemptOutcome, BreakerState, DeliveryOutcome, Observer, PauseCause, Reason
 from gateway.metric_families import Families
 
 SERIES = 4_000
@@ -27,6 +28,7 @@ ATTEMPT_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 DELIVERY_S = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 10_800.0, 43_200.0, 86_400.0)
 SCORES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
 LAG_S = (0.001, 0.005, 0.02, 0.05, 0.15, 0.5, 2.0)
+PAUSE_CAUSES: tuple[PauseCause, ...] = get_args(PauseCause)
 BREAKER_VALUES: Mapping[BreakerState, int] = {"closed": 0, "half_open": 1, "open": 2}
 
 
@@ -137,9 +139,9 @@ class PrometheusObserver(Observer):
             own=1,
         )
         self._breaker = of.gauge("gateway_breaker", "0 closed, 1 half open, 2 open.", *whose, bound=50, own=1)
-        self._paused = of.gauge(
-            "gateway_paused", "1 while a destination waits for credentials.", *whose, bound=50, own=1
-        )
+        self._paused = of.gauge("gateway_paused", "1 while a destination is paused.", *whose, "cause", bound=50, own=3)
+        self._rate = of.gauge("gateway_requests_per_second", "Requests allowed.", *whose, bound=30, own=1)
+        self._window = of.gauge("gateway_requests_at_once", "Requests allowed at once.", *whose, bound=30, own=1)
 
     # the edge
 
@@ -260,8 +262,15 @@ class PrometheusObserver(Observer):
     def breaker(self, site: str, destination: str, state: BreakerState) -> None:
         self._breaker.set(BREAKER_VALUES.get(state, 0), site, destination)
 
-    def paused(self, site: str, destination: str, is_paused: bool) -> None:
-        self._paused.set(is_paused, site, destination)
+    def paused(self, site: str, destination: str, cause: PauseCause | None) -> None:
+        """A cause has a series from its first time on; the one that people are to be alerted by has it always."""
+        for one in PAUSE_CAUSES:
+            if one in ("credentials", cause) or self._paused.has(site, destination, one):
+                self._paused.set(one == cause, site, destination, one)
+
+    def pace(self, site: str, destination: str, requests_per_s: float, in_flight_most: int) -> None:
+        self._rate.set(requests_per_s, site, destination)
+        self._window.set(in_flight_most, site, destination)
 
 
 def render(registry: CollectorRegistry) -> bytes:

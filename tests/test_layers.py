@@ -27,14 +27,20 @@ IMPURE = frozenset(
 )
 PURE = (
     *(f"actors/{name}.py" for name in (
-        "carddata", "cleaning", "clickids", "coverage", "dedup", "event", "identity", "ip", "match_quality", "merging",
-        "names", "order", "pacing", "personal", "routing", "site", "snapshot", "visitor", "visits", "wire",
+        "carddata", "cleaning", "clickids", "coverage", "dedup", "event", "gate", "health", "identity", "ip",
+        "match_quality", "merging", "names", "order", "pacing", "personal", "quota", "rates", "routing", "site",
+        "snapshot", "visitor", "visits", "wire",
         "withdrawal", "work",
     )),
     *(f"gateway/{name}.py" for name in ("checks", "client", "form", "incoming", "intake", "invalid")),
 )  # fmt: skip
 # They name the type of the random source and make none; `inet_pton` reads an address and opens no socket.
-EXEMPT = {"actors/pacing.py": {"random"}, "actors/work.py": {"random"}, "gateway/checks.py": {"socket"}}
+EXEMPT = {
+    "actors/gate.py": {"random"},
+    "actors/pacing.py": {"random"},
+    "actors/work.py": {"random"},
+    "gateway/checks.py": {"socket"},
+}
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -46,9 +46,11 @@ from actors.destinations.credential_checks import by_acceptance, sample_event, s
 from actors.destinations.redaction import conceal_all
 from actors.destinations.webhook import url_fault
 from actors.event import CustomData, Event
+from actors.rates import Rate
 from actors.secret import Secret
 
 SREAD_URL = "https://www.awin1.com"
+CALLS = Rate("20/min")  # contracts/awin.md, section 3
 SREAD_CHARS = 8_000  # of the address; the page names no bound, servers commonly take 8 KiB
 PARAMETER_KEYS = range(1, 128)
 SALE = "purchase_placed"
@@ -120,6 +122,10 @@ class Awin(Destination, frozen=True, kw_only=True, tag="awin"):
             yield "api_key", "is missing or holds spaces; give the token from ui.awin.com/awin-api, without 'Bearer'"
         yield from _name_problems(self)
         yield from _order_problems(self)
+
+    def platform_rate(self) -> Rate | None:
+        """Of the API alone; shared by all that uses the token, so who runs several gives each its part as `rate`."""
+        return CALLS if self.via == "conversion_api" else None
 
     def takes(self, event_name: str) -> bool:
         if self.events is not None and event_name not in self.events and "*" not in self.events:

@@ -25,6 +25,8 @@ import msgspec
 from msgspec import Struct
 
 from actors.event import Event, Purpose
+from actors.quota import read_quota
+from actors.rates import Quota, Rate
 from actors.secret import Secret
 
 DAY_S = 86_400
@@ -39,12 +41,14 @@ class Limits(Struct, frozen=True, kw_only=True):
     """What the platform takes in one request. `age_s`: an older event is dropped before a request is spent on it.
 
     `answer_bytes`: how much of an answer is kept for `judge`; more than the default where a platform answers per event.
+    `rate`: of requests, where the platform's page names a limit.
     """
 
     events: int = 1
     body_bytes: int = 1_000_000
     age_s: int | None = None
     answer_bytes: int = ANSWER_BYTES
+    rate: Rate | None = None
 
 
 class Payload(Struct, frozen=True):
@@ -199,7 +203,12 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     ca_file: str | None = None  # PEM file whose certificates are trusted beside the public authorities'
     keep_payloads: bool = False  # keep the event's own part of each request
     concurrency: int = 8  # requests in flight at most
-    paused: bool = False  # nothing is sent, the queue stays
+    rate: Rate | None = None  # requests in a time at most; default: the platform's own limit, where it is known
+    latency_goal_s: float = 5.0  # fewer requests at once while answers take longer
+    pause_share: float = 0.25  # pauses where more of its deliveries fail; 0: never
+    pause_after_s: float = 300.0  # over so long
+    pause_least: int = 20  # deliveries in that time
+    paused: bool = False  # sends nothing, its queue stays
 
     platform: ClassVar[str]  # the tag
     limits: ClassVar[Limits]
@@ -243,6 +252,14 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     def max_age_s(self, event: Event) -> int | None:
         """How old this event may be when it is sent; a platform may take some kinds later than others."""
         return self.limits.age_s
+
+    def platform_rate(self) -> Rate | None:
+        """The platform's own limit; a setting may decide."""
+        return self.limits.rate
+
+    def heed(self, response: Response, now_ms: int) -> Quota:
+        """What the answer's headers say about asking again."""
+        return read_quota(response.headers, now_ms)
 
     def api_url(self, path: str) -> str:
         """The address of the platform's API, on `base_url` where one is set."""

@@ -34,10 +34,12 @@ from actors.destinations.credential_checks import SAMPLE, by_acceptance, by_refu
 from actors.destinations.redaction import conceal_all
 from actors.destinations.service_account import key_fault, token_request
 from actors.event import CustomData, Event
+from actors.rates import Rate
 from actors.secret import Secret
 
 GOOGLE_ADS_URL = "https://googleads.googleapis.com"
 DATA_MANAGER_URL = "https://datamanager.googleapis.com"
+DATA_MANAGER_RATE = Rate("300/min")  # for each project (contracts/google_ads.md, section 7)
 SCOPES: Mapping[str, str] = {
     "data_manager": "https://www.googleapis.com/auth/datamanager",
     "google_ads_api": "https://www.googleapis.com/auth/adwords",
@@ -107,6 +109,9 @@ class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
     def api_url(self, path: str) -> str:
         default = GOOGLE_ADS_URL if self.via == "google_ads_api" else DATA_MANAGER_URL
         return (self.base_url or default).rstrip("/") + path
+
+    def platform_rate(self) -> Rate | None:
+        return DATA_MANAGER_RATE if self.via == "data_manager" else None
 
     def oauth(self, at_ms: int = 0) -> OAuth | None:
         """RFC 7523 with a service account, RFC 6749, section 6, with a refresh token; None with a fixed token."""

@@ -42,6 +42,7 @@ from actors.destinations.credential_checks import SAMPLE, by_refusal
 from actors.destinations.klaviyo_fields import CURRENCY, ordered_products, profile_of, properties_of
 from actors.destinations.redaction import conceal_all
 from actors.event import Event
+from actors.rates import Rate
 from actors.secret import Secret
 from actors.wire import rfc3339
 
@@ -114,7 +115,9 @@ class Klaviyo(Destination, frozen=True, kw_only=True, tag="klaviyo"):
     api_version: str = "2026-07-15"  # the `revision` header
 
     platform: ClassVar[str] = "klaviyo"
-    limits: ClassVar[Limits] = Limits(events=JOB_EVENTS, body_bytes=REQUEST_BYTES - 1_000, answer_bytes=1_000_000)
+    limits: ClassVar[Limits] = Limits(
+        events=JOB_EVENTS, body_bytes=REQUEST_BYTES - 1_000, answer_bytes=1_000_000, rate=Rate("150/min")
+    )
     names: ClassVar[Mapping[str, str | None]] = NAMES
     needs_plaintext: ClassVar[bool] = True
     match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)

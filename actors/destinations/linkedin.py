@@ -45,6 +45,7 @@ from actors.destinations.credential_checks import TOO_OLD_S, by_refusal, sample_
 from actors.destinations.linkedin_answers import is_about_time, verdicts_of
 from actors.destinations.minimise import ip_address
 from actors.event import CustomData, Event, UserData
+from actors.rates import Rate
 from actors.secret import Secret
 
 RULE_URN = "urn:lla:llaPartnerConversion:"
@@ -96,7 +97,9 @@ class LinkedIn(Destination, frozen=True, kw_only=True, tag="linkedin"):
 
     platform: ClassVar[str] = "linkedin"
     # Body bytes are not documented. An answer has a line or a status for each event.
-    limits: ClassVar[Limits] = Limits(events=5_000, body_bytes=1_000_000, age_s=90 * DAY_S, answer_bytes=1_000_000)
+    limits: ClassVar[Limits] = Limits(
+        events=5_000, body_bytes=1_000_000, age_s=90 * DAY_S, answer_bytes=1_000_000, rate=Rate("600/min")
+    )
     names: ClassVar[Mapping[str, str | None]] = NAMES
     without_sale: ClassVar[bool] = False  # LinkedIn has no limited mode (contracts/consent.md, section 3)
     match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)

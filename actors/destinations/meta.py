@@ -40,9 +40,10 @@ from actors.destinations.base import (
     sha256,
 )
 from actors.destinations.credential_checks import SAMPLE, TOO_OLD_S, by_refusal, sample_event, sample_request
-from actors.destinations.meta_answers import verdict_of
+from actors.destinations.meta_answers import usage_quota, verdict_of
 from actors.destinations.minimise import ip_address, leaving_properties, page_url
 from actors.event import CustomData, Digest, EmailDigests, Event, Item, NameDigests, UserData
+from actors.rates import Quota
 from actors.secret import Secret
 
 CUSTOM_NAME_CHARS = 50  # "Custom events", Meta Pixel documentation, from memory (contracts/meta.md, section 12)
@@ -167,6 +168,9 @@ class Meta(Destination, frozen=True, kw_only=True, tag="meta"):
             body += b',"test_event_code":' + encode_json(self.test_event_code)
         url = self.api_url(f"/{self.api_version}/{self.pixel_id}/events?access_token={token}")
         return post_json(url, body + b"}")
+
+    def heed(self, response: Response, now_ms: int) -> Quota:
+        return usage_quota(response, now_ms)
 
     def judge(self, response: Response, payloads: Sequence[Payload]) -> Sequence[Verdict]:
         return all_of(verdict_of(response, payloads, self.access_token), payloads)

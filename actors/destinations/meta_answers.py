@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from actors.destinations.base import DAY_S, Delivered, Drop, Pause, Payload, Response, Retry, Split, Verdict
 from actors.destinations.redaction import conceal
+from actors.quota import read_quota
+from actors.rates import Quota
 from actors.secret import Secret
 
 RATE_LIMITED = frozenset({4, 17, 613, 80003})
@@ -24,6 +26,9 @@ INVALID_PARAMETER = 100
 NO_DATASET = 33  # subcode of 100
 TOO_MANY_PARAMETERS = 105
 
+NEAR = 90.0  # per cent of a bound
+USAGES = ("call_count", "total_time", "total_cputime")
+REGAIN = ("estimated_time_to_regain_access",)  # minutes
 USAGE_HEADERS = ("x-business-use-case-usage", "x-app-usage")
 
 
@@ -58,12 +63,20 @@ def verdict_of(response: Response, payloads: Sequence[Payload], token: Secret) -
 
 def regain_after_s(response: Response) -> float | None:
     """The longest wait that the usage headers or `Retry-After` name; None where none does. At most a day."""
-    waits = [minutes * 60.0 for header in USAGE_HEADERS for minutes in _regain_minutes(response.headers.get(header))]
+    waits = [minutes * 60.0 for header in USAGE_HEADERS for minutes in _numbers(response.headers.get(header), REGAIN)]
     retry_after = response.headers.get("retry-after", "")
     if retry_after.isascii() and retry_after.isdigit():
         waits.append(float(retry_after[:9]))
     longest = max(waits, default=0.0)
     return min(longest, float(DAY_S)) if longest > 0 else None
+
+
+def usage_quota(response: Response, now_ms: int) -> Quota:
+    """What `regain_after_s` says, of any answer; and whether a usage is nearly at its bound (section 9)."""
+    quota = read_quota(response.headers, now_ms)
+    is_near = any(used >= NEAR for header in USAGE_HEADERS for used in _numbers(response.headers.get(header), USAGES))
+    wait_s = max(quota.wait_s, regain_after_s(response) or 0.0)
+    return msgspec.structs.replace(quota, wait_s=wait_s, is_near=is_near)
 
 
 def _read(response: Response) -> Answer:
@@ -110,21 +123,20 @@ def _text(response: Response) -> str:
     return response.body.decode("utf-8", "replace")
 
 
-def _regain_minutes(header: str | None) -> Iterator[float]:
-    """Each `estimated_time_to_regain_access` in the header's JSON: an object of lists of objects, or one object."""
+def _numbers(header: str | None, names: Sequence[str]) -> Iterator[float]:
+    """The fields of those names in the header's JSON: an object of lists of objects, or one object."""
     try:
-        yield from _find_regain(msgspec.json.decode(header or "null"))
-    except (msgspec.DecodeError, RecursionError):
+        yield from _find(msgspec.json.decode(header or "null"), names)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
 
 
-def _find_regain(value: object) -> Iterator[float]:
+def _find(value: object, names: Sequence[str]) -> Iterator[float]:
     match value:
-        case {"estimated_time_to_regain_access": int() | float() as minutes}:
-            yield float(minutes)
         case dict():
-            for entry in value.values():
-                yield from _find_regain(entry)
+            for name, entry in value.items():
+                is_number = isinstance(entry, int | float) and not isinstance(entry, bool)
+                yield from (float(entry),) if name in names and is_number else _find(entry, names)
         case list():
             for entry in value:
-                yield from _find_regain(entry)
+                yield from _find(entry, names)

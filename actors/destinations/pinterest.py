@@ -43,6 +43,7 @@ from actors.destinations.credential_checks import SAMPLE, by_acceptance, sample_
 from actors.destinations.minimise import ip_address, page_url
 from actors.destinations.pinterest_answers import verdicts_of
 from actors.event import CustomData, Event, Item, NameDigests, UserData
+from actors.rates import Rate
 from actors.secret import Secret
 
 # fmt: off
@@ -84,7 +85,9 @@ class Pinterest(Destination, frozen=True, kw_only=True, tag="pinterest"):
     api_version: str = "v5"
 
     platform: ClassVar[str] = "pinterest"
-    limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, answer_bytes=1_000 * EVENT_RESULT_BYTES)
+    limits: ClassVar[Limits] = Limits(
+        events=1_000, body_bytes=1_000_000, answer_bytes=1_000 * EVENT_RESULT_BYTES, rate=Rate("5000/min")
+    )
     names: ClassVar[Mapping[str, str | None]] = NAMES
     match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
     click_ids: ClassVar[tuple[str, ...]] = ("epik",)

@@ -44,6 +44,7 @@ from actors.destinations.meta_places import US_STATES
 from actors.destinations.minimise import ip_address, page_url
 from actors.destinations.reddit_answers import verdicts_of
 from actors.event import CustomData, Event, Item, UserData
+from actors.rates import Rate
 from actors.secret import Secret
 
 CUSTOM_NAME_CHARS = 64
@@ -94,7 +95,9 @@ class Reddit(Destination, frozen=True, kw_only=True, tag="reddit"):
     api_version: str = "v3"
 
     platform: ClassVar[str] = "reddit"
-    limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, age_s=7 * DAY_S)  # bytes: not documented
+    limits: ClassVar[Limits] = Limits(
+        events=1_000, body_bytes=1_000_000, age_s=7 * DAY_S, rate=Rate("5000/min")
+    )  # bytes: not documented
     names: ClassVar[Mapping[str, str | None]] = NAMES
     match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
     click_ids: ClassVar[tuple[str, ...]] = ("rdt_cid",)

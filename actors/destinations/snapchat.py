@@ -46,6 +46,7 @@ from actors.destinations.credential_checks import SAMPLE, by_acceptance, sample_
 from actors.destinations.minimise import ip_address, leaving_properties, page_url
 from actors.destinations.snapchat_answers import verdicts_of
 from actors.event import CustomData, Event, Item, UserData
+from actors.rates import Rate
 from actors.secret import Secret
 
 # fmt: off
@@ -94,7 +95,9 @@ class Snapchat(Destination, frozen=True, kw_only=True, tag="snapchat"):
     api_version: str = "v3"
 
     platform: ClassVar[str] = "snapchat"
-    limits: ClassVar[Limits] = Limits(events=2_000, body_bytes=1_000_000, age_s=7 * DAY_S, answer_bytes=1_000_000)
+    limits: ClassVar[Limits] = Limits(
+        events=2_000, body_bytes=1_000_000, age_s=7 * DAY_S, answer_bytes=1_000_000, rate=Rate("10/s")
+    )
     names: ClassVar[Mapping[str, str | None]] = NAMES
     without_sale: ClassVar[bool] = False
     takes_custom: ClassVar[bool] = False

@@ -53,6 +53,7 @@ from actors.destinations.tiktok_names import (
     own_name,
 )
 from actors.event import CustomData, Event, Item, NameDigests, UserData
+from actors.rates import Rate
 from actors.secret import Secret
 
 EventSource = Literal["web", "app", "offline", "crm"]
@@ -94,7 +95,7 @@ class TikTok(Destination, frozen=True, kw_only=True, tag="tiktok"):
     api_version: str = "v1.3"
 
     platform: ClassVar[str] = "tiktok"
-    limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, age_s=28 * DAY_S)
+    limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, age_s=28 * DAY_S, rate=Rate("1000/s"))
     names: ClassVar[Mapping[str, str | None]] = NAMES
     match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
     click_ids: ClassVar[tuple[str, ...]] = ("ttclid",)

@@ -118,7 +118,7 @@ def destinations(numbers: Numbers, took: Mapping[str, int]) -> Table:
 
 def _state(one: DestinationNumbers) -> Text:
     if one.is_paused:
-        return Text("paused: credentials refused", "yellow")
+        return Text("paused", "yellow")
     if one.breaker != "closed":
         return Text(f"breaker {one.breaker}", "red")
     return Text("delivering", "green")

@@ -100,7 +100,7 @@ def test_the_view_reads_the_gateway_s_own_metrics_page() -> None:
     observer.delivery("demo", "meta-main", "meta", "failed", "unforeseen", None)
     observer.outbox("demo", "meta-main", 4, 1.0)
     observer.breaker("demo", "meta-main", "open")
-    observer.paused("demo", "meta-main", True)
+    observer.paused("demo", "meta-main", "credentials")
     observer.match_quality("demo", "meta-main", "meta", 6.4)
     observer.match_quality("demo", "meta-main", "meta", 3.2)
     numbers = numbers_of(render(observer.registry).decode())

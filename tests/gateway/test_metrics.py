@@ -122,10 +122,10 @@ def test_a_histogram_counts_everything_once(values: list[float]) -> None:
 def test_a_breaker_and_a_pause_are_levels() -> None:
     observer = PrometheusObserver()
     observer.breaker("shop", "meta-main", "open")
-    observer.paused("shop", "meta-main", True)
+    observer.paused("shop", "meta-main", "credentials")
     observer.breaker("shop", "meta-main", "half_open")
     assert page(observer)["breaker destination=meta-main site=shop"] == 1
-    assert page(observer)["paused destination=meta-main site=shop"] == 1
+    assert page(observer)["paused cause=credentials destination=meta-main site=shop"] == 1
 
 
 @pytest.mark.parametrize("method", COUNTED)
@@ -261,15 +261,27 @@ class _FailingOnce(CollectorRegistry):
 
 def test_a_paused_destination_past_the_bound_is_not_hidden_by_the_next() -> None:
     observer = PrometheusObserver()
-    for number in range(60):
-        observer.paused("shop", f"d{number}", number == 55)
+    for number in range(100):
+        observer.paused("shop", f"d{number}", "operator" if number == 85 else None)
     assert _other(observer) == 1.0
-    observer.paused("shop", "d55", False)
+    observer.paused("shop", "d85", None)
     assert _other(observer) == 0.0
 
 
+def test_a_pause_that_changes_its_cause_is_told_under_one_cause_only() -> None:
+    observer = PrometheusObserver()
+    observer.paused("shop", "meta-main", "error_share")
+    observer.paused("shop", "meta-main", "credentials")
+    told = {key: value for key, value in page(observer).items() if key.startswith("paused ")}
+    assert told == {
+        "paused cause=credentials destination=meta-main site=shop": 1,
+        "paused cause=error_share destination=meta-main site=shop": 0,
+    }
+
+
 def _other(observer: PrometheusObserver) -> float | None:
-    return observer.registry.get_sample_value("gateway_paused", {"site": "other", "destination": "other"})
+    labels = {"site": "other", "destination": "other", "cause": "other"}
+    return observer.registry.get_sample_value("gateway_paused", labels)
 
 
 def test_every_configured_destination_has_series_of_its_own() -> None:
@@ -277,11 +289,11 @@ def test_every_configured_destination_has_series_of_its_own() -> None:
     observer.destinations(SHOP)
     for site, destination in SHOP:
         observer.delivery(site, destination, "meta", "delivered", latency_s=1.0)
-        observer.paused(site, destination, destination == "d55")
+        observer.paused(site, destination, "operator" if destination == "d55" else None)
     samples = page(observer)
     timed = [samples[f"delivery_seconds_count destination={one} platform=meta site=shop"] for _, one in SHOP]
     assert timed == [1] * 60
-    assert [one for _, one in SHOP if samples[f"paused destination={one} site=shop"]] == ["d55"]
+    assert [one for _, one in SHOP if samples.get(f"paused cause=operator destination={one} site=shop")] == ["d55"]
     assert not [key for key in samples if "=other" in key]
 
 
