@@ -7,6 +7,8 @@ state.py       throughput and memory with few and with many visitors known     k
 catalogue.py   whether every event ends rightly at every platform: catalogue_events.py draws, catalogue_rules.py judges
 
 setting.py     what each bench is given; machine.py names the machine and shares its cores; report.py shows and writes
+encoding.py    what encoding one event costs at each platform
+
 destinations.py  each platform's block of configuration
 gateway_process.py, hello.py, backlog.py    the processes that are measured, and what is read of them
 load.py        loads, by wrk (wrk_script.py) or by raw_load.py; load_plan.py describes them, traffic.py their events

@@ -9,7 +9,7 @@ from typing import Final
 import click
 from rich.console import Console
 
-from bench import catalogue, ingest, pipeline, recovery, report, state
+from bench import catalogue, encoding, ingest, pipeline, recovery, report, state
 from bench.errors import BenchFailed
 from bench.report import Report
 from bench.setting import Setting, open_setting
@@ -22,6 +22,7 @@ BENCHES: Mapping[str, Callable[[Setting], Report]] = MappingProxyType(
         "recovery": recovery.run,
         "state": state.run,
         "catalogue": catalogue.run,
+        "encoding": encoding.run,
     }
 )
 
