@@ -1,21 +1,17 @@
 """Certificates nobody signed, names that are others', peers that speak no TLS."""
 
-import datetime
 import ssl
 from pathlib import Path
 
 import pytest
 import trio
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from actors.destinations.base import Response
 from actors.dialing import connect
 from actors.tls import client_tls
 from actors.transport import Failure, Transport
 from tests.actors.sending import OPEN, here, outcome, post
+from tests.support.certificates import Signed, over_tls, server_certificate
 from tests.torture_parts import faults
 
 NAME = "shop.test"
@@ -27,39 +23,19 @@ def tls() -> ssl.SSLContext:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for NAME that only itself vouches for, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
-    certificate_file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate_file, key_file
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tls")
 
 
-def over_tls(certificate: tuple[Path, Path], handler: faults.Handler) -> faults.Handler:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*certificate)
+@pytest.fixture(scope="module")
+def certificate(folder: Path) -> Signed:
+    """A certificate for NAME that only itself vouches for."""
+    return server_certificate(NAME, None)
 
-    async def wrapped(stream: trio.SocketStream) -> None:
-        await handler(trio.SSLStream(stream, context, server_side=True, https_compatible=True))  # type: ignore[arg-type]  # reads and writes the same
 
-    return wrapped
+@pytest.fixture(scope="module")
+def trusting(certificate: Signed, folder: Path) -> ssl.SSLContext:
+    return client_tls(str(certificate.write(folder, "trusted")))
 
 
 async def https(
@@ -69,15 +45,18 @@ async def https(
         return await transport.send(post(port, host=host, scheme="https", body=body))
 
 
-async def test_certificate_that_nobody_signed_is_refused(tls: ssl.SSLContext, certificate: tuple[Path, Path]) -> None:
-    result = await https(tls, over_tls(certificate, faults.answers(faults.PLAIN)))
+async def test_certificate_that_nobody_signed_is_refused(
+    tls: ssl.SSLContext, certificate: Signed, folder: Path
+) -> None:
+    result = await https(tls, over_tls(certificate, folder, faults.answers(faults.PLAIN)))
 
     assert result == Failure(kind="tls", message="certificate refused: self-signed certificate")
 
 
-async def test_certificate_in_the_ca_file_is_trusted_for_its_name_only(certificate: tuple[Path, Path]) -> None:
-    trusting = client_tls(str(certificate[0]))
-    server = over_tls(certificate, faults.answers(faults.PLAIN))
+async def test_certificate_in_the_ca_file_is_trusted_for_its_name_only(
+    trusting: ssl.SSLContext, certificate: Signed, folder: Path
+) -> None:
+    server = over_tls(certificate, folder, faults.answers(faults.PLAIN))
 
     assert outcome(await https(trusting, server)) == 200
     assert outcome(await https(trusting, server, host="other.test")) == "tls"
@@ -99,23 +78,25 @@ async def test_peer_that_speaks_no_tls_ends_in_time(tls: ssl.SSLContext, handler
         assert outcome(await https(tls, handler)) == kind
 
 
-async def test_tls_peer_that_does_not_read_ends_in_time(certificate: tuple[Path, Path]) -> None:
+async def test_tls_peer_that_does_not_read_ends_in_time(
+    trusting: ssl.SSLContext, certificate: Signed, folder: Path
+) -> None:
     async def handshake_only(stream: trio.SocketStream) -> None:
         await stream.receive_some(1)
         await trio.sleep_forever()
 
     with trio.fail_after(2):
-        result = await https(
-            client_tls(str(certificate[0])), over_tls(certificate, handshake_only), body=bytes(20_000_000)
-        )
+        result = await https(trusting, over_tls(certificate, folder, handshake_only), body=bytes(20_000_000))
 
     assert outcome(result) == "timeout"
 
 
-async def test_tls_answer_that_ends_with_the_connection_is_an_answer(certificate: tuple[Path, Path]) -> None:
-    server = over_tls(certificate, faults.closes_after(b"HTTP/1.1 200 OK\r\n\r\nwhole"))
+async def test_tls_answer_that_ends_with_the_connection_is_an_answer(
+    trusting: ssl.SSLContext, certificate: Signed, folder: Path
+) -> None:
+    server = over_tls(certificate, folder, faults.closes_after(b"HTTP/1.1 200 OK\r\n\r\nwhole"))
 
-    result = await https(client_tls(str(certificate[0])), server)
+    result = await https(trusting, server)
 
     assert isinstance(result, Response)
     assert result.body == b"whole"
