@@ -31,8 +31,8 @@ KINDS: tuple[tuple[int, str, int], ...] = (
     (carried.BROWSER_ID, "browser_id", 8),
     (carried.IP, "client_ip", 3),
     (carried.USER_AGENT, "client_user_agent", 3),
-    (carried.NAMES, "first_and_last_name", 3),
-    (carried.PLACE, "city_or_postal_code_with_country", 3),
+    (carried.NAMES, "name", 3),
+    (carried.PLACE, "place", 3),
 )
 
 # HTTP libraries and tools, by how their user agents begin: such a request was not a browser's.

@@ -32,7 +32,7 @@ async def test_explain_tells_the_estimate_and_what_is_missing(autojump_clock: Mo
     assert match["counted"] == ["email", "external_id", "fbp", "client_user_agent"]
     assert match["missing"][0] == {"identifier": "phone", "adds": 2.0, "is_there": False}
     text = " ".join(told.run("explain", "e-1").stdout.split())
-    assert "match quality 5.1 of 10 estimated; phone would add 2.0, fbc 2.0, first_and_last_name 0.3" in text
+    assert "match quality 5.1 of 10 estimated; phone would add 2.0, fbc 2.0, name 0.3" in text
     assert "there, but not sent or not valid: client_ip (0.3)" in text  # an address of the documentation
 
 
