@@ -36,9 +36,8 @@ from actors.tls import Contexts
 from actors.transport import Transport
 from gateway import cors
 from gateway.api.application import create_api
-from gateway.api.parts import ApiParts
+from gateway.api.parts import parts_of
 from gateway.app import Ready, create_app
-from gateway.auth import AdminGate
 from gateway.call import Answer, Call
 from gateway.clock import wall_ms, watch_lag
 from gateway.collector import Collector
@@ -48,7 +47,6 @@ from gateway.core_watch import CoreWatch, tell_alive
 from gateway.door import DoorBounds
 from gateway.edge import Edge
 from gateway.errors import AddressError
-from gateway.failures import FailureReport
 from gateway.listener import Listener, serve_doors
 from gateway.metrics import PrometheusObserver
 from gateway.metrics_server import serve_metrics
@@ -206,6 +204,7 @@ class Worker:
         self, server: ServerSettings, task_status: trio.TaskStatus[Listener] = trio.TASK_STATUS_IGNORED
     ) -> None:
         assert self._edge is not None
+        process = self._process
         collector = Collector(self._edge)
         bounds = DoorBounds(
             connections=server.max_connections,
@@ -216,7 +215,7 @@ class Worker:
             handler=collector,
             ready=self._ready,
             bounds=bounds,
-            api=create_api(self._api_parts(server)),
+            api=create_api(parts_of(self._edge, server, self._env, process.config_path, process.accepted)),
             observer=self._observer,
             log=log.warning,
             share=self._share,
@@ -235,17 +234,6 @@ class Worker:
             )
         finally:
             self._doors_closed.set()
-
-    def _api_parts(self, server: ServerSettings) -> ApiParts:
-        assert self._edge is not None
-        return ApiParts(
-            store=self._edge.store,
-            gate=AdminGate(server.admin_token),
-            now_ms=wall_ms,
-            report=FailureReport(observer=self._observer, log=log.warning),
-            trusted_proxies=server.trusted_networks(),
-            log=log.info,
-        )
 
     async def _start_metrics(self, nursery: trio.Nursery, server: ServerSettings) -> None:
         bind = server.metrics_bind

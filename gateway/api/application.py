@@ -4,21 +4,33 @@ It works on the store alone, so it is served by whichever process got the connec
 or read by a page of another origin: there is not one CORS header.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from quart import Blueprint, Response, request
 from quart_schema import HttpSecurityScheme, Info, QuartSchema, Tag
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from gateway.answers import error_answer, http_refusal, no_room
-from gateway.api import deliveries, events, platforms
+from gateway.api import deliveries, destinations, events, platforms
 from gateway.api.errors import Refused
 from gateway.api.openapi import DESCRIPTION, SCHEME, TAGS, VERSION, Provider
 from gateway.api.parts import ApiParts
 from gateway.api.requests import BODY_BYTES
 from gateway.client import address_key, client_address
+from gateway.errors import AlreadyThere, ControlError, DeclaredInFile, NotFound, VersionConflict
 from gateway.web import header_fields, response_of
 from store.errors import StoreFull, Unreadable
 
+CONTROL: Mapping[type[ControlError], tuple[int, str]] = MappingProxyType(
+    {
+        NotFound: (404, "not_found"),
+        AlreadyThere: (409, "already_there"),
+        DeclaredInFile: (409, "declared_in_file"),
+        VersionConflict: (412, "version_conflict"),
+    }
+)
 UNREADABLE = "a stored row that this needs cannot be read; `gateway check-store` names it"
 FAILED = "this request failed; the log has a line about it"
 HEADERS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
@@ -44,7 +56,7 @@ def create_api(parts: ApiParts) -> QuartTrio:
 
 
 def _resources(parts: ApiParts) -> list[Blueprint]:
-    return [platforms.resource(), events.resource(parts), deliveries.resource(parts)]
+    return [destinations.resource(parts), platforms.resource(), events.resource(parts), deliveries.resource(parts)]
 
 
 def _describe(quart: QuartTrio) -> None:
@@ -101,6 +113,12 @@ def _add_errors(quart: QuartTrio, parts: ApiParts) -> None:
 
     quart.register_error_handler(StoreFull, full)
     quart.register_error_handler(Unreadable, unreadable)
+
+    async def not_changed(error: ControlError) -> Response:
+        status, code = next(told for kind, told in CONTROL.items() if isinstance(error, kind))
+        return response_of(error_answer(status, code, str(error)))
+
     quart.register_error_handler(Refused, refused)
+    quart.register_error_handler(ControlError, not_changed)
     quart.register_error_handler(HTTPException, http_refused)
     quart.register_error_handler(Exception, unforeseen)

@@ -47,6 +47,7 @@ MEANS: Final[Mapping[int, str]] = MappingProxyType({
     404: "There is nothing at this path.",
     408: "The body came too slowly.",
     409: "It is there already, or cannot be changed here.",
+    422: "The platform refuses the credentials, or could not be asked; nothing was stored.",
     412: "It was changed since the version that If-Match names.",
     413: "The body is larger than 64 KiB.",
     429: "Too many wrong admin tokens from this address; Retry-After says when to try again.",

@@ -62,6 +62,10 @@ def answered(record: Struct, status: int = 200, *headers: tuple[str, str]) -> Re
     return response_of(Answer(status=status, headers=(JSON, *headers), body=msgspec.json.encode(record)))
 
 
+def no_content() -> Response:
+    return response_of(Answer(status=204))
+
+
 def etag(version: int) -> tuple[str, str]:
     return ("etag", f'"{version}"')
 

@@ -1,6 +1,7 @@
 """The API in this process, behind the checks of the web application: a client that has the admin token."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -14,9 +15,13 @@ from gateway.api.parts import ApiParts
 from gateway.app import create_app
 from gateway.auth import AdminGate
 from gateway.client import Network
+from gateway.control import Control
 from gateway.door import DoorLog, log_nothing
 from gateway.failures import FailureReport
+from gateway.key_ring import load_key_ring
+from gateway.vault import Vault
 from store.env import Store
+from store.writer import InlineWriter
 from tests.gateway.doors import Echo
 
 TOKEN = "0123456789abcdef-admin"
@@ -48,11 +53,23 @@ def api_on(
     now_s: Callable[[], float] = lambda: 0.0,
     trusted: Sequence[Network] = (),
     log: DoorLog = log_nothing,
-    **parts: Any,
+    make_control: Callable[[], Control] | None = None,
 ) -> Api:
     gate = AdminGate(Secret(token) if token is not None else None, now_s)
     report = FailureReport(observer=Observer(), log=log)
-    api = create_api(
-        ApiParts(store=store, gate=gate, now_ms=now_ms, report=report, trusted_proxies=trusted, log=log, **parts)
+    given = ApiParts(
+        store=store,
+        gate=gate,
+        make_control=make_control or partial(control_on, store, now_ms),
+        now_ms=now_ms,
+        report=report,
+        trusted_proxies=trusted,
+        log=log,
     )
-    return Api(app=create_app(handler=Echo(), ready=lambda: "never", api=api))
+    return Api(app=create_app(handler=Echo(), ready=lambda: "never", api=create_api(given)))
+
+
+def control_on(store: Store, now_ms: Callable[[], int]) -> Control:
+    """One that knows the configuration of the environment: no file, one site."""
+    vault = Vault(partial(load_key_ring, store.path, {}))
+    return Control(store=store, writer=InlineWriter(store), vault=vault, config_path=None, env={}, now_ms=now_ms)
