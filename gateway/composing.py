@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from actors.destinations.base import Destination
 from gateway.errors import SettingsError
-from gateway.key_ring import BadSecretKey, load_key_ring
+from gateway.key_mark import ring_beside
+from gateway.key_ring import BadSecretKey
 from gateway.settings import Config, SiteSettings
 from gateway.stored_destinations import opened_table, read_destination, unopened_destination
 from gateway.vault import Vault
@@ -61,13 +62,11 @@ def with_stored(config: Config, env: Mapping[str, str]) -> Composed:
     except StoreError as error:
         return Composed(config=config, notes=(f"what is stored was not looked at: {error}",))
     try:
-        stored = stored_config.latest(store).config
+        return compose(config, stored_config.latest(store).config, Vault(lambda: ring_beside(store, place, env)))
+    except (BadSecretKey, StoreError) as error:
+        return Composed(config=config, notes=(f"what is stored was not looked at: {error}",))
     finally:
         store.close()
-    try:
-        return compose(config, stored, Vault(lambda: load_key_ring(place, env)))
-    except BadSecretKey as error:
-        return Composed(config=config, notes=(f"what is stored was not looked at: {error}",))
 
 
 def _clash(record: StoredDestination, origin: str) -> str:

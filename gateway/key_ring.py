@@ -163,6 +163,9 @@ def _draft(path: Path, keys: Sequence[FileKey]) -> Path:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write("\n".join(lines) + "\n")
+        owner = path.parent.stat()
+        if owner.st_uid != os.geteuid():  # a command run by root, for a gateway that runs as another user
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         file.flush()
         os.fsync(file.fileno())
     return draft

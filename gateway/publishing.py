@@ -19,6 +19,7 @@ from gateway.accepted_config import read_accepted
 from gateway.composing import Composed, compose
 from gateway.config import Config, load_config, snapshot_of
 from gateway.errors import ConfigError
+from gateway.key_mark import tell_key
 from gateway.key_ring import BadSecretKey, KeyRing, load_key_ring
 from gateway.sealing import Sealer
 from gateway.settings import ServerSettings
@@ -117,6 +118,7 @@ class Publisher:
             log.error("stored_destination_not_in_force", fault=fault)
         for note in composed.notes:
             log.warning("config_note", note=note)
+        await tell_key(self._store, self._writer, Path(self._server.data_dir), self._env)
         sealers = _sealers(composed.config, self._load_keys)
         version = await publish_version(self._store, self._writer, composed.config, self._observer)
         self._known = frozenset(composed.faults)

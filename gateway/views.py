@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from gateway.declared import DeclaredDestination, DeclaredSite
 from gateway.errors import SettingsError
+from gateway.key_ring import BadSecretKey
 from gateway.stored_destinations import HIDDEN, opened_table, plain_table, read_destination, shown_settings, shown_table
 from gateway.vault import Vault
 from store.records import PauseOverride, StoredDestination
@@ -62,7 +63,10 @@ def _settings(
         return bare, (f"there is no site {record.site!r}",)
     if any(one.id == record.id for one in site.destinations):
         return bare, ("the file declares a destination of this id, which counts",)
-    table, unopened = opened_table(record, vault)
+    try:
+        table, unopened = opened_table(record, vault)
+    except BadSecretKey:  # without the key nobody can tell from here
+        return bare, ()
     if unopened:
         return bare, tuple(f"{name}: no key of this gateway opens it" for name in unopened)
     try:

@@ -202,7 +202,7 @@ def verdict(site: str, caller: str) -> bytes:
 # --- configuration -------------------------------------------------------------------------------------------------
 
 STORED_CONFIG = b"stored\x00"  # before the number of a version
-SECRET_KEY = b"secret_key"  # which key the gateway seals with: its id, never the key
+SEALING_KEY = b"sealing_key"
 
 
 def stored_config(version: int) -> bytes:

@@ -225,6 +225,12 @@ class StoredConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     pauses: tuple[PauseOverride, ...] = ()
 
 
+class SealingKey(Struct, frozen=True, kw_only=True):
+    """Which secret key the gateway seals with: its id, never the key."""
+
+    key_id: bytes
+
+
 class SetAside(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A row that could not be read, as it was found; retention takes it, and a message of the log with it."""
 
@@ -279,6 +285,7 @@ BOOKS: Codec[BooksRow] = Codec(BooksRow)
 DEAD: Codec[DeadLetter] = Codec(DeadLetter)
 VERSION: Codec[VersionRow] = Codec(VersionRow)
 STORED_CONFIG: Codec[StoredConfig] = Codec(StoredConfig)
+SEALING_KEY: Codec[SealingKey] = Codec(SealingKey)
 SET_ASIDE: Codec[SetAside] = Codec(SetAside)
 STANDING: Codec[Standing] = Codec(Standing)
 

@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from store import keys
-from store.env import Store
+from store.env import Store, fetch
 from store.errors import Unreadable
-from store.records import STORED_CONFIG, StoredConfig
-from store.writer import Writer, WriteTxn
+from store.records import SEALING_KEY, STORED_CONFIG, SealingKey, StoredConfig
+from store.writer import Apply, Writer, WriteTxn
 
 NAME = "config"
 KEPT = 100  # versions
@@ -79,6 +79,23 @@ async def switch(writer: Writer, change: Change, *, at_ms: int, words: str, is_f
     if isinstance(told, Exception):
         raise told
     return told
+
+
+def sealing_key(store: Store) -> bytes | None:
+    """The id of the secret key that the gateway seals with; None where it was not told."""
+    with store.read() as txn:
+        raw = fetch(txn, store.dbs[NAME], keys.SEALING_KEY)
+    try:
+        return SEALING_KEY.decode(raw).key_id if raw is not None else None
+    except Unreadable:
+        return None
+
+
+def put_sealing_key(key_id: bytes) -> Apply:
+    def apply(write: WriteTxn) -> None:
+        write.put(NAME, keys.SEALING_KEY, SEALING_KEY.encode(SealingKey(key_id=key_id)))
+
+    return apply
 
 
 def _tidy(write: WriteTxn, rows: Rows, at_ms: int) -> None:

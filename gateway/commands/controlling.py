@@ -20,7 +20,8 @@ from gateway.commands.reading import end, store_place
 from gateway.config import config_file
 from gateway.control import Control, DestinationView
 from gateway.errors import ConfigError, ControlError, NotFound, SettingsError
-from gateway.key_ring import BadSecretKey, load_key_ring
+from gateway.key_mark import ring_beside
+from gateway.key_ring import BadSecretKey
 from gateway.vault import Vault
 from store.env import Store
 from store.errors import StoreBroken, StoreError, StoreFull
@@ -41,7 +42,7 @@ def open_control(config_path: Path | None, data_dir: Path | None, *, is_readonly
             yield Control(
                 store=store,
                 writer=InlineWriter(store),
-                vault=Vault(lambda: load_key_ring(place, os.environ)),
+                vault=Vault(lambda: ring_beside(store, place, os.environ)),
                 config_path=config_file(config_path),
                 env=os.environ,
                 now_ms=now_ms,

@@ -82,10 +82,12 @@ class Running:
         """Process ids of the workers, by what the log says they are."""
         return [int(pid) for pid in re.findall(r'"action": "ready".*?"pid": (\d+)', self.log())]
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Another `gateway` command on the same configuration."""
         call = [sys.executable, "-m", "gateway", *arguments, "--config", str(self.directory / "config.toml")]
-        return subprocess.run(call, capture_output=True, text=True, env=environment(), timeout=60, check=False)
+        return subprocess.run(
+            call, capture_output=True, text=True, env=environment(), timeout=60, check=False, input=stdin
+        )
 
     def kill(self) -> None:
         """Ends the whole tree as a power cut would end it: no handler runs."""
