@@ -23,6 +23,7 @@ from gateway.door import (
     HEAD_FIELDS,
     DoorBounds,
     DoorLog,
+    Ready,
     Share,
     log_nothing,
     share_nothing,
@@ -37,10 +38,6 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-class Ready(Struct, frozen=True):
-    """The store is open, the core runs and there is room."""
 
 
 def create_app(

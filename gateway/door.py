@@ -31,6 +31,10 @@ class DoorBounds(Struct, frozen=True, kw_only=True):
     user_timeout_ms: int = 8000  # TCP_USER_TIMEOUT: sent and not acknowledged
 
 
+class Ready(Struct, frozen=True):
+    """The store is open, the core runs and there is room."""
+
+
 class Share(Protocol):
     """An answer that a door makes by itself, with the headers by which the script of the site's page may read it."""
 

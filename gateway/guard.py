@@ -58,8 +58,8 @@ async def open_guarded_door(
     lifespan = Lifespan(ASGIWrapper(app), hypercorn_config(), state)
     life = trio.CancelScope(shield=True)
     async with trio.open_nursery() as nursery:
-        await nursery.start(_hold_lifespan, lifespan, life)
         try:
+            nursery.start_soon(_hold_lifespan, lifespan, life)  # `start`, cancelled, would wait for what is shielded
             await lifespan.wait_for_startup()
             try:
                 yield GuardedDoor(app, bounds, report, share, state)
@@ -70,10 +70,10 @@ async def open_guarded_door(
             life.cancel()
 
 
-async def _hold_lifespan(lifespan: Lifespan, life: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
+async def _hold_lifespan(lifespan: Lifespan, life: trio.CancelScope) -> None:
     """Shielded: the application is stopped after the last request, not by the order to stop."""
     with life:
-        await lifespan.handle_lifespan(task_status=task_status)
+        await lifespan.handle_lifespan()
 
 
 def hypercorn_config() -> Config:

@@ -9,7 +9,6 @@ from math import inf
 from typing import Any
 
 import trio
-from hypercorn.typing import ASGIFramework
 
 from actors.observer import Observer
 from gateway.answers import DateLine, encode_answer, no_room
@@ -18,7 +17,7 @@ from gateway.client import LOOPBACK, Network, address_key, is_trusted
 from gateway.door import DoorBounds, DoorLog, Share, log_nothing, share_nothing
 from gateway.failures import FailureReport
 from gateway.fast_lane import FastLane
-from gateway.guard import open_guarded_door
+from gateway.late_door import LateDoor, MakeApp
 from gateway.wire import Wire
 
 BACKLOG = 1024
@@ -47,7 +46,7 @@ def open_listening_socket(host: str, port: int) -> socket.socket:
 async def serve_doors(
     sockets: Sequence[socket.socket],
     handler: Handler,
-    app: ASGIFramework,
+    make_app: MakeApp,
     *,
     bounds: DoorBounds | None = None,
     trusted: Sequence[Network] = (),
@@ -63,7 +62,10 @@ async def serve_doors(
     """
     bounds = bounds or DoorBounds()
     report = FailureReport(observer=observer or Observer(), log=log)
-    async with open_guarded_door(app, bounds, report, share) as door:
+    # Shielded: the other door is closed after the last request, not by the order to stop.
+    door, life = LateDoor(), trio.CancelScope(shield=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(door.hold_open, make_app, bounds, report, share, life)
         lane = FastLane(
             handler=handler,
             other_door=door,
@@ -74,7 +76,10 @@ async def serve_doors(
             is_on=is_fast_lane_on,
         )
         listener = Listener(sockets, lane, bounds, (*LOOPBACK, *trusted), report)
-        await listener.serve(task_status=task_status)
+        try:
+            await listener.serve(task_status=task_status)
+        finally:
+            life.cancel()
 
 
 class Listener:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 import trio
@@ -35,16 +35,14 @@ from actors.supervision import keep_running
 from actors.tls import Contexts
 from actors.transport import Transport
 from gateway import cors
-from gateway.api.application import create_api
 from gateway.api.parts import parts_of
-from gateway.app import Ready, create_app
 from gateway.call import Answer, Call
 from gateway.clock import wall_ms, watch_lag
 from gateway.collector import Collector
 from gateway.config import Config
 from gateway.core_service import CoreService, CoreSettings
 from gateway.core_watch import CoreWatch, tell_alive
-from gateway.door import DoorBounds
+from gateway.door import DoorBounds, Ready
 from gateway.edge import Edge
 from gateway.errors import AddressError
 from gateway.listener import Listener, serve_doors
@@ -56,6 +54,9 @@ from gateway.settings import ServerSettings
 from gateway.upkeep import upkeep, watch_room
 from store.env import Store
 from store.writer import ThreadWriter
+
+if TYPE_CHECKING:
+    from gateway.app import WebApplication
 
 Role = Literal["all", "edge", "core"]
 SHUTTING_DOWN: Final = "the gateway is shutting down"
@@ -211,20 +212,25 @@ class Worker:
             connections_per_address=server.max_connections_per_address,
             keep_alive_s=server.keep_alive_s,
         )
-        app = create_app(
-            handler=collector,
-            ready=self._ready,
-            bounds=bounds,
-            api=create_api(parts_of(self._edge, server, self._env, process.config_path, process.accepted)),
-            observer=self._observer,
-            log=log.warning,
-            share=self._share,
-        )
+        parts = parts_of(self._edge, server, self._env, process.config_path, process.accepted)
+
+        def make_app() -> "WebApplication":
+            # A quarter of a second to load: the fast lane does not wait for it.
+            from gateway.api.application import create_api
+            from gateway.app import create_app
+
+            app = create_app(
+                handler=collector, ready=self._ready, bounds=bounds, api=create_api(parts), observer=self._observer,
+                log=log.warning, share=self._share,
+            )  # fmt: skip
+            gc.freeze()
+            return app
+
         try:
             await serve_doors(
                 self._process.sockets,
                 collector,
-                app,
+                make_app,
                 bounds=bounds,
                 trusted=server.trusted_networks(),
                 observer=self._observer,

@@ -11,9 +11,9 @@ import trio
 from hypercorn.typing import ASGIFramework
 
 from actors.observer import Observer
-from gateway.app import Ready, create_app
+from gateway.app import create_app
 from gateway.call import Answer, Call
-from gateway.door import DoorBounds, Share, share_nothing
+from gateway.door import DoorBounds, Ready, Share, share_nothing
 from gateway.listener import Listener, open_listening_socket, serve_doors
 
 LONG = DoorBounds(linger_s=0.3)
@@ -173,7 +173,7 @@ async def open_doors(
             share=share,
             is_fast_lane_on=is_fast_lane_on,
         )
-        listener: Listener = await nursery.start(serve, [sock], handler, web)
+        listener: Listener = await nursery.start(serve, [sock], handler, lambda: web)
         yield Doors(port=listener.ports[0], listener=listener, handler=handler, heard=heard, nursery=nursery)
         handler.gate.set()
         listener.close()

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from gateway.app import Ready
 from gateway.call import BODY_BYTES, Answer, Call
+from gateway.door import Ready
 from tests.gateway.doors import LONG, SHORT, Client, Echo, open_doors, request, wait_until
 
 DOORS = pytest.mark.parametrize("is_fast", [True, False], ids=["fast_lane", "other_door"])

@@ -168,7 +168,7 @@ async def test_a_handler_that_never_ends_is_cut_at_the_end_of_the_drain() -> Non
 
 
 async def serve(sock: socket.socket, handler: Echo, task_status: trio.TaskStatus[Listener]) -> None:
-    await serve_doors([sock], handler, streaming_app, bounds=SHORT, task_status=task_status)
+    await serve_doors([sock], handler, lambda: streaming_app, bounds=SHORT, task_status=task_status)
 
 
 async def test_idle_connections_end_at_once_at_shutdown_and_nothing_is_accepted_any_more() -> None:

@@ -17,9 +17,9 @@ import trio
 from quart import Blueprint, Response
 
 from actors.observer import Observer
-from gateway.app import Ready, create_app
+from gateway.app import create_app
 from gateway.call import Answer, Call
-from gateway.door import DoorBounds
+from gateway.door import DoorBounds, Ready
 from gateway.listener import Listener, open_listening_socket, serve_doors
 
 EXPORT_PIECES = 1000
@@ -128,7 +128,9 @@ async def main(bounds: DoorBounds) -> None:
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             serve = partial(serve_doors, bounds=bounds, observer=counting, log=counting.log)
-            listener: Listener = await nursery.start(serve, [open_listening_socket("127.0.0.1", 0)], counting, app)
+            listener: Listener = await nursery.start(
+                serve, [open_listening_socket("127.0.0.1", 0)], counting, lambda: app
+            )
             print(listener.ports[0], flush=True)
             async for _ in signals:
                 listener.close()
