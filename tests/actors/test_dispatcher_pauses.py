@@ -1,0 +1,77 @@
+"""A destination that is paused: for its credentials, by its errors, by its operator; and its access tokens."""
+
+import trio
+import trio.testing
+
+from actors.destinations.base import Response
+from store import keys
+from tests.actors.dispatching import HOUR_S, Clock, MakeWorld, one, single, times
+from tests.support.making import event
+
+
+async def test_a_refused_token_pauses_and_a_new_one_sends_all_that_waited(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(single(), one(play=lambda _: "pause"))
+    world.take(*(event(f"e{number}") for number in range(20)))
+    assert await world.run_for(10 * HOUR_S)
+    assert len(times(world)) <= 2
+    assert world.observer.count_of("paused") >= 1
+    assert world.core.depths[keys.destination("shop", "one")] == 20
+    world.senders["one"].play = lambda _: "ok"
+    world.restart(single(account="2"))
+    assert await world.run_for(60)
+    assert {world.delivery(f"e{number}", "one").status for number in range(20)} == {"delivered"}
+    rows = [found for number in range(20) if (found := world.delivery(f"e{number}", "one").row) is not None]
+    assert {row.tries for row in rows} == {1}
+    assert {row.attempts[0].words for row in rows} == {"token refused", ""}
+
+
+async def test_a_token_is_fetched_once_and_sent_with_every_request(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(single(needs_token=True), one(delay_s=0.1))
+    world.take(*(event(f"e{number}") for number in range(20)))
+    assert await world.run_for(60)
+    assert world.senders["one"].tokens == 1
+    assert {sent.token for sent in world.senders["one"].sent} == {"t1"}
+
+
+async def test_an_old_token_is_replaced_once_whatever_was_under_way(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(
+        single(needs_token=True), one(play=lambda sent: "refresh" if sent.token == "t1" else "ok", delay_s=0.1)
+    )
+    world.take(*(event(f"e{number}") for number in range(20)))
+    assert await world.run_for(60)
+    assert world.senders["one"].tokens == 2
+    assert {world.delivery(f"e{number}", "one").status for number in range(20)} == {"delivered"}
+
+
+async def test_a_token_refused_twice_in_a_row_pauses(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make_world(single(needs_token=True), one(play=lambda _: "refresh"))
+    world.take(event("a"))
+    assert await world.run_for(HOUR_S)
+    assert world.senders["one"].tokens == 2
+    assert world.dispatchers["one"].pause_reason == "token is old"
+    assert world.delivery("a", "one").status == "queued"
+
+
+async def test_a_token_is_replaced_before_it_ends(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make_world(single(needs_token=True))
+    async with world.running():
+        for number in range(3):
+            world.take(event(f"e{number}"))
+            await trio.sleep(3_500)
+    assert [sent.token for sent in world.senders["one"].sent] == ["t1", "t2", "t3"]
+
+
+async def test_a_minted_token_that_a_platform_repeats_is_not_kept(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make_world(single(needs_token=True), one(Response(status=200, body=b"Bearer token-1 is odd")))
+    world.senders["one"].token = "token-"
+    world.take(event("a"))
+    assert await world.run_for(1)
+    found = world.delivery("a", "one").row
+    assert found is not None
+    assert found.words == "unforeseen answer 200: Bearer [secret] is odd"
