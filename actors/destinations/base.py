@@ -144,7 +144,7 @@ Verdict = Delivered | Retry | Drop | Split | Pause | Refresh | Again
 
 
 class CheckPassed(Struct, frozen=True):
-    """The platform took the credentials."""
+    """The platform was asked and had nothing against the credentials. `words`: also what it did not look at."""
 
     words: str = ""
 
@@ -156,7 +156,7 @@ class CheckFailed(Struct, frozen=True):
 
 
 class CheckUnsure(Struct, frozen=True):
-    """Neither: the platform has no such check, does not say, or was not reached."""
+    """Neither: the platform has no such check, was not reached, or answered something else."""
 
     words: str
 

