@@ -189,5 +189,6 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     user_data: UserData = UserData()
     custom_data: CustomData = CustomData()
     consent: Consent = Consent()
+    is_internal: bool = False  # kept for the gateway's own use: it goes to no platform
     is_id_made: bool = False  # the sender gave no event_id: the gateway made it, it cannot deduplicate
     marks: tuple[str, ...] = ()  # what was noticed at the edge: "late", "early", "card_removed", "personal_removed"

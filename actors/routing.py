@@ -40,7 +40,7 @@ def refusal(event: Event, consent: Consent, destination: Destination, site: Site
     """Why the event does not go to the destination; None where it goes."""
     if event.source == "test":
         return "test_event"
-    if event.event_name == IDENTIFY or not destination.takes(event.event_name):
+    if event.is_internal or event.event_name == IDENTIFY or not destination.takes(event.event_name):
         return "no_route"
     if event.source == "events_api" and _is_left_out(event, destination):
         return "no_route"

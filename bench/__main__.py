@@ -19,7 +19,6 @@ BENCHES: Mapping[str, Callable[[Setting], Report]] = MappingProxyType(
     {
         "ingest": ingest.run,
         "pipeline": pipeline.run,
-        "pipeline-all": pipeline.run_all,
         "recovery": recovery.run,
         "state": state.run,
         "catalogue": catalogue.run,

@@ -125,6 +125,11 @@ def _add_hot_paths(quart: QuartTrio, handler: Handler, bounds: DoorBounds, share
             return response_of(share(_call(b""), body))
         return response_of(await handler.handle(_call(body)))
 
+    async def webhook(first: str, second: str) -> Response:
+        body = await whole_body(MEBIBYTE, bounds.body_s)
+        return response_of(body if isinstance(body, Answer) else await handler.handle(_call(body)))
+
+    quart.add_url_rule("/webhooks/<first>/<second>", "webhook", webhook, methods=["POST"])
     for path in BODY_BYTES:
         # The handler answers every method, OPTIONS and the 405 too.
         quart.add_url_rule(path, "hot_path", hot_path, methods=METHODS, provide_automatic_options=False)

@@ -10,7 +10,7 @@ from gateway import cors
 from gateway.answers import error_answer
 from gateway.call import Answer, Call
 from gateway.edge import Edge
-from gateway.sources import browser, events_api, server
+from gateway.sources import browser, events_api, hooks, server
 
 Source = Callable[[Edge, Call], Awaitable[Answer]]
 
@@ -29,7 +29,7 @@ class Collector:
 
     async def handle(self, call: Call) -> Answer:
         """The answer; never raises for anything a caller can send."""
-        source = SOURCES.get(call.path)
+        source = SOURCES.get(call.path) or (hooks.collect if call.path.startswith(hooks.PREFIX) else None)
         if source is None:
             return error_answer(404, "not_found", f"nothing is at {call.path[:200]!r}")
         if call.method == "OPTIONS":

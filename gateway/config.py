@@ -19,6 +19,7 @@ from actors.snapshot import DAY_MS, Site, Snapshot, key_digest
 from gateway.config_checks import Placed, check_destinations, check_server, check_sites
 from gateway.config_env import VARIABLES, site_table
 from gateway.config_reader import Fault, Reader
+from gateway.config_sources import read_sources
 from gateway.errors import ConfigError
 from gateway.settings import Config, ServerSettings, SiteSettings
 
@@ -39,7 +40,8 @@ CONFIG_FILE = "config.toml"
 FILE_BYTES = 4_000_000
 HOUR_MS = 3_600_000
 ADMIN_TOKEN = "GATEWAY_ADMIN_TOKEN"
-DOORS = ("write_keys", "public_keys", "origins")  # settings of a site that say who may post
+DOORS = ("write_keys", "public_keys", "origins", "sources")  # settings of a site that say who may post
+APART = ("destinations", "sources")
 KEY_BURST = 4  # times the rate, where key_burst is not given
 
 
@@ -166,8 +168,9 @@ def _sites(declared: object, reader: Reader) -> list[SiteSettings]:
     placed: list[Placed] = []
     for table, path in reader.tables(declared, "sites"):
         destinations = _destinations(table, path, reader)
-        rest = {key: value for key, value in table.items() if key != "destinations"}
-        site = reader.record(SiteSettings, rest, path, apart=("destinations",), destinations=destinations)
+        sources = read_sources(table, path, reader)
+        rest = {key: value for key, value in table.items() if key not in APART}
+        site = reader.record(SiteSettings, rest, path, apart=APART, destinations=destinations, sources=sources)
         if site is not None:
             placed.append((path, site))
     check_sites(placed, reader)

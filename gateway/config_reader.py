@@ -15,7 +15,6 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from actors.destinations.base import Destination
 from gateway.config_values import read
 
 S = TypeVar("S", bound=Struct)
@@ -85,7 +84,7 @@ class Reader:
                 self.fault(where, f"is {_kind_of(table)}; give a table")
         return [(table, where) for table, where in placed if isinstance(table, dict)]
 
-    def one_of(self, union: Any, table: object, path: str) -> Any:
+    def one_of(self, union: Any, table: object, path: str, what: str = "destination") -> Any:
         """The table as the member of a union that its `type` names, or None where it has faults."""
         kinds = {str(kind.__struct_config__.tag): kind for kind in members(union)}
         tag = table.get("type") if isinstance(table, dict) else None
@@ -94,7 +93,7 @@ class Reader:
         elif tag is None:
             self.fault(f"{path}.type", f"is missing; give one of {_listed(kinds)}")
         elif tag not in kinds:
-            self.fault(f"{path}.type", f"{tag!r} is no type of destination; give {_nearest(str(tag), kinds)}")
+            self.fault(f"{path}.type", f"{tag!r} is no type of {what}; give {_nearest(str(tag), kinds)}")
         else:
             return self.record(kinds[tag], {key: value for key, value in table.items() if key != "type"}, path)
         return None
@@ -166,8 +165,8 @@ class Reader:
 _MISSING = object()
 
 
-def members(union: Any) -> tuple[type[Destination], ...]:
-    """The classes of a union of destinations, or of a single one."""
+def members(union: Any) -> tuple[type[Any], ...]:
+    """The classes of a union of destinations or sources, or of a single one."""
     return get_args(union) or (union,)
 
 

@@ -17,6 +17,7 @@ from gateway.call import Answer, Call
 from gateway.client import Network, address_key, client_address
 from gateway.invalid import Invalid
 from gateway.sealing import Sealer
+from gateway.sources.registry import Senders
 from store import keys
 from store.env import Store, fetch
 from store.errors import StoreError, StoreFull
@@ -43,6 +44,7 @@ class Edge(Struct, kw_only=True):
     id_key: bytes = b""  # the store's own, which `opaque_id` is keyed with
     trusted_proxies: Sequence[Network] = ()
     sealers: Mapping[str, Sealer] = {}
+    senders: Senders = Senders()  # configured sources of webhooks
     refuses: Callable[[], str | None] = lambda: None  # why nothing is taken now, for people; None: all is well
     log: Callable[..., None] = lambda action, **fields: None
     on_append: Callable[[], None] = lambda: None  # told after each commit of new messages

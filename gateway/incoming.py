@@ -95,9 +95,9 @@ def event_of(form: EventForm, properties: dict[str, Any], intake: Intake) -> Eve
     occurred_at_ms = _occurred_at_ms(form, intake, marks)
     page = _page(form.page or _NO_PAGE, cleaning)
     user_data = user_data_of(form.user_data or _NO_USER, intake, event_id, cleaning, marks)
-    user_data, campaign = fill_click_ids(
-        user_data, page, intake.cookies, intake.received_at_ms, intake.ga_measurement_id
-    )
+    landed = page if intake.landing_url is None else Page(url=intake.landing_url)
+    clicked_at_ms = intake.clicked_at_ms if intake.clicked_at_ms is not None else intake.received_at_ms
+    user_data, campaign = fill_click_ids(user_data, landed, intake.cookies, clicked_at_ms, intake.ga_measurement_id)
     properties = cleaning.properties(properties) if properties else properties
     custom_data = _custom_data(form.custom_data or _NO_CUSTOM, {**campaign, **properties}, cleaning)
     event_name = cleaning.text(canonical_name(form.event_name or ""))
@@ -114,6 +114,7 @@ def event_of(form: EventForm, properties: dict[str, Any], intake: Intake) -> Eve
         user_data=user_data,
         custom_data=custom_data,
         consent=form.consent or _NO_CONSENT,
+        is_internal=intake.is_internal,
         is_id_made=form.event_id is None,
         marks=tuple(marks),
     )

@@ -22,6 +22,10 @@ class Intake(Struct, frozen=True, kw_only=True):
     sealer: Sealer | None = None  # only on sites with keep_plaintext = "sealed"
     max_event_bytes: int = MAX_EVENT_BYTES
 
+    is_internal: bool = False  # its events go to no platform
+    landing_url: str | None = None  # where click ids and campaign are read from, where that is not the page
+    clicked_at_ms: int | None = None  # when a click of the landing is taken to have happened
+
     client_ip: str | None = None
     client_user_agent: str | None = None
     anonymous_id: str | None = None

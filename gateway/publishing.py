@@ -23,6 +23,7 @@ from gateway.key_mark import tell_key
 from gateway.key_ring import BadSecretKey, KeyRing, load_key_ring
 from gateway.sealing import Sealer
 from gateway.settings import ServerSettings
+from gateway.sources.registry import Senders
 from gateway.upkeep import publish_version
 from gateway.vault import Vault
 from store import stored_config
@@ -35,10 +36,11 @@ log = structlog.get_logger()
 
 
 class Published(Struct, frozen=True, kw_only=True):
-    """`sealers`: of the sites that keep plaintext sealed."""
+    """`sealers`: of the sites that keep plaintext sealed. `senders`: the sources of webhooks."""
 
     snapshot: Snapshot
     sealers: Mapping[str, Sealer]
+    senders: Senders
 
 
 class Publisher:
@@ -122,7 +124,8 @@ class Publisher:
         sealers = _sealers(composed.config, self._load_keys)
         version = await publish_version(self._store, self._writer, composed.config, self._observer)
         self._known = frozenset(composed.faults)
-        return Published(snapshot=snapshot_of(composed.config, version), sealers=sealers)
+        senders = Senders((site.id, one) for site in composed.config.sites for one in site.sources)
+        return Published(snapshot=snapshot_of(composed.config, version), sealers=sealers, senders=senders)
 
     def _load_keys(self) -> KeyRing:
         return load_key_ring(Path(self._server.data_dir), self._env)

@@ -159,6 +159,7 @@ class Worker:
             nursery.start_soon(self._silence.run)
         if process.role != "core":
             self._edge = self._make_edge(store, writer, snapshot, sealers)
+            self._edge.senders = published.senders
             self._listener = await nursery.start(self._serve_doors, server)
         nursery.start_soon(keep_running, "stored configuration", publisher.watch, _count_nothing)
         nursery.start_soon(watch_lag, self._observer.loop_lag)
@@ -292,6 +293,7 @@ class Worker:
             self._core.publish(published.snapshot, published.sealers)
         if self._edge is not None:
             self._edge.snapshot, self._edge.sealers = published.snapshot, published.sealers
+            self._edge.senders = published.senders
         log.info("config_published", version=published.snapshot.version)
 
     async def _hold_lifeline(self, descriptor: int) -> None:

@@ -12,6 +12,7 @@ from actors.event import State
 from actors.secret import Secret
 from gateway.config_values import Bind, ByteSize, Cidr, Network, Origin
 from gateway.logs import LogFormat, LogLevel
+from gateway.sources.base import WebhookSource
 
 GIB = 1 << 30
 ID_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -62,6 +63,7 @@ class SiteSettings(Struct, frozen=True, kw_only=True):
     default_country: Country | None = None
     cookie_domain: Domain | None = None
     events_api: bool = False  # POST / posts to this site, without a key
+    sources: tuple[WebhookSource, ...] = ()  # senders of webhooks
     destinations: tuple[Destination, ...] = ()
 
 

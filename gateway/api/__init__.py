@@ -10,6 +10,6 @@ errors.py        what ends a request with an answer
 destinations.py  /api/destinations: which there are, what they are doing, connecting and changing them;
                  destination_records.py, trying.py
 platforms.py     /api/platforms: which platforms there are, with their settings
-events.py        /api/events, /api/orders: whole stories
+events.py        /api/events: one event's whole story
 deliveries.py    /api/deliveries: what is on its way and what became of it, page by page
 """

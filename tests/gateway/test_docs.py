@@ -21,6 +21,8 @@ from gateway.config_reader import members
 from gateway.metric_families import Counter, Gauge, Histogram
 from gateway.metrics import PrometheusObserver
 from gateway.settings import ServerSettings, SiteSettings
+from gateway.sources.base import WebhookSource
+from gateway.sources.registry import AnySource
 from tests.support.certificates import authority
 from tests.support.service_accounts import make_account
 
@@ -30,6 +32,7 @@ ENV = {
     "DEMO_WRITE_KEY": "wk_demo",
     "GATEWAY_ADMIN_TOKEN": "0123456789abcdef",
     "META_ACCESS_TOKEN": "token",
+    "SHOPIFY_SECRET": "secret",
     "GA_API_SECRET": "secret",
     "GADS_CLIENT_SECRET": "secret",
     "GADS_REFRESH_TOKEN": "token",
@@ -48,10 +51,19 @@ ENV = {
 }
 SETTINGS = [*msgspec.structs.fields(ServerSettings), *msgspec.structs.fields(SiteSettings)]
 KINDS = members(AnyDestination)
+SOURCES = members(AnySource)
 
 
 def page(name: str) -> str:
     return (ROOT / "docs" / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", SOURCES, ids=lambda kind: str(kind.kind))
+def test_every_source_has_its_page_and_its_block(kind: type[WebhookSource]) -> None:
+    own = [one.name for one in msgspec.structs.fields(kind) if one.name != "id"]
+    text = page(f"sources/{kind.kind}.md")
+    assert [name for name in own if f"`{name}`" not in text] == []
+    assert [name for name in own if not re.search(rf"(?m)^#?{name} = ", EXAMPLE.read_text("utf-8"))] == []
 
 
 def own_settings(kind: type[Destination]) -> list[str]:

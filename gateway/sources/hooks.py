@@ -1,0 +1,104 @@
+"""`POST /webhooks/{kind}/{site}` and `POST /webhooks/{site}/{source}`: senders that sign what they post.
+
+200 once the events are on disk, and for what will never be one: a sender that is told no comes again with the same
+bytes, and gives up the subscription in the end. 401 where the signature is wrong, 503 with `Retry-After` while nothing
+can be taken.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from actors.event import Event
+from actors.snapshot import Site
+from gateway.answers import JSON, error_answer
+from gateway.call import Answer, Call
+from gateway.edge import Caller, Edge, plain_body, rejected, take, unavailable, unread
+from gateway.incoming import Intake, Invalid, to_event
+from gateway.sources.base import Decoded, Draft, Hook, Refused, WebhookSource
+from gateway.sources.lending import lent
+from gateway.sources.registry import Senders
+
+PREFIX: Final = "/webhooks/"
+MOST_BYTES: Final = 1 << 20
+DEEPEST: Final = 64  # of what is kept of a payload
+
+_encoder = msgspec.json.Encoder(decimal_format="string")
+
+
+class _Taken(Struct, frozen=True, kw_only=True):
+    accepted: int
+
+
+async def collect(edge: Edge, call: Call) -> Answer:
+    found = find(edge.senders, call.path)
+    site = edge.snapshot.sites.get(found[0]) if found is not None else None
+    if found is None or site is None:
+        rejected(edge, "", "webhook", "unknown_key")
+        return error_answer(404, "not_found", "no source of webhooks is configured at this path")
+    sender = found[1]
+    if (refused := unavailable(edge)) is not None:
+        rejected(edge, site.id, sender.source, "no_room")
+        return refused
+    body = plain_body(call, MOST_BYTES)
+    if isinstance(body, Answer):
+        rejected(edge, site.id, sender.source, unread(body))
+        return body
+    hook = Hook(headers=call.headers, body=body, received_at_ms=edge.now_ms())
+    verified = sender.verify(hook)
+    if isinstance(verified, Refused):
+        rejected(edge, site.id, sender.source, "unknown_key")
+        return error_answer(401, "wrong_signature", verified.reason)
+    return await _take(edge, site, sender, hook, sender.decode(hook))
+
+
+def find(senders: Senders, path: str) -> tuple[str, WebhookSource] | None:
+    """The site's id and its source: by kind and site, else by site and the source's own id."""
+    first, _, second = path.removeprefix(PREFIX).partition("/")
+    by_kind = senders.of_kind(first, second)
+    if by_kind is not None:
+        return second, by_kind
+    by_id = senders.of_id(first, second)
+    return (first, by_id) if by_id is not None else None
+
+
+async def _take(edge: Edge, site: Site, sender: WebhookSource, hook: Hook, decoded: Decoded) -> Answer:
+    edge.observer.event_received(site.id, sender.source, max(1, len(decoded.drafts)))
+    if decoded.note:
+        edge.log("webhook_ignored", site=site.id, sender=sender.id, note=decoded.note)
+    events = [event for draft in decoded.drafts if (event := _event(edge, site, sender, hook, draft)) is not None]
+    if events and (failed := await take(edge, events, Caller(site=site))) is not None:
+        return failed
+    return Answer(status=200, headers=(JSON,), body=msgspec.json.encode(_Taken(accepted=len(events))))
+
+
+def _event(edge: Edge, site: Site, sender: WebhookSource, hook: Hook, draft: Draft) -> Event | None:
+    """The canonical event; what cannot be one is told and kept as it is, for somebody to look at."""
+    intake = Intake(
+        site=site.id,
+        source=sender.source,
+        received_at_ms=hook.received_at_ms,
+        make_id=edge.make_id,
+        default_country=site.default_country,
+        sealer=edge.sealers.get(site.id),
+        max_event_bytes=2 * MOST_BYTES,
+        is_internal=draft.is_internal,
+        landing_url=draft.landing_url,
+    )
+    event = to_event(_encoder.encode(draft.event), intake)
+    if isinstance(event, Event):
+        return lent(edge.store, event, draft.order_id) if draft.order_id is not None else event
+    rejected(edge, site.id, sender.source, "invalid_field")
+    edge.log("webhook_unfit", site=site.id, sender=sender.id, field=event.field, code=event.code)
+    return None if draft.is_internal else _set_apart(draft.event, event, intake)
+
+
+def _set_apart(event: Any, fault: Invalid, intake: Intake) -> Event | None:
+    """What a sender's event said, under a name that no platform gets."""
+    told = {"payload": event, "field": fault.field, "code": fault.code}
+    name = f"unfit {str(event.get('event_name', ''))[:100]}"
+    kept = to_event(
+        _encoder.encode({"event_name": name, "custom_data": told}), msgspec.structs.replace(intake, is_internal=True)
+    )
+    return kept if isinstance(kept, Event) else None
