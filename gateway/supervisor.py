@@ -24,8 +24,8 @@ from gateway.errors import ConfigError
 from gateway.exit_codes import FAILED, FINAL, OK, STORE
 from gateway.listener import open_listening_socket
 
-AGAIN_S: Final = 0.1  # a worker that ended is started again after so long,
-AGAIN_MOST_S: Final = 5.0  # and later and later while it ends at once
+AGAIN_S: Final = 0.1  # a worker that ended is started again at once; one that soon ends again after so long,
+AGAIN_MOST_S: Final = 5.0  # and later and later
 STEADY_S: Final = 10.0
 SERVED_S: Final = 3.0  # a worker that cannot start at all ends sooner
 DAMAGED_MOST: Final = 5  # a worker that a damaged file ended so often, each time soon after its start, is given up
@@ -85,7 +85,7 @@ class Supervisor:
         One that has served once is started again: what stops it now may pass, as a full disk does. Only a damaged file
         does not.
         """
-        wait_s, damaged, has_served = AGAIN_S, 0, False
+        wait_s, damaged, has_served = 0.0, 0, False
         while not self._stopping.is_set():
             began_s = trio.current_time()
             code = await self._run_one(plan, listening, lifeline)
@@ -104,8 +104,9 @@ class Supervisor:
                 self._exit_code = code if is_final else STORE
                 self._stop()
                 return
-            wait_s = AGAIN_S if is_steady else min(AGAIN_MOST_S, wait_s * 2)
+            wait_s = 0.0 if is_steady else wait_s
             await trio.sleep(wait_s)
+            wait_s = min(AGAIN_MOST_S, max(AGAIN_S, wait_s * 2))
 
     async def _run_one(self, plan: Plan, listening: socket.socket, lifeline: int) -> int:
         inherited = [descriptor for descriptor in (lifeline, plan.wake_in, plan.wake_out) if descriptor is not None]
