@@ -1,11 +1,14 @@
-"""The `gateway` command: commands, arguments, exit codes. Each command's work is in a module of its own."""
+"""The `gateway` command: commands, arguments, exit codes. Each command's work is in a module of its own.
+
+What only one command needs is imported where it runs: the supervisor loads nothing of the worker.
+"""
 
 import os
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import structlog
@@ -14,14 +17,14 @@ import trio
 from gateway import exit_codes
 from gateway.accepted_config import read_accepted
 from gateway.commands import Commands
-from gateway.composing import with_stored
 from gateway.config import CONFIG_FILE, Config, config_file, load_config, read_text
 from gateway.errors import AddressError, ConfigError
 from gateway.key_ring import BadSecretKey
 from gateway.logs import configure_logs
-from gateway.serve import Process, Worker
-from gateway.supervisor import Supervisor
 from store.errors import StoreBroken, StoreError, StoreFull
+
+if TYPE_CHECKING:
+    from gateway.serve import Worker
 
 EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in exit_codes.MEANINGS.items()) + "."
 ENDS: tuple[tuple[type[Exception], int], ...] = (
@@ -65,6 +68,8 @@ def run(config_path: Path | None) -> None:
 
     Example: gateway run --config /etc/gateway/config.toml
     """
+    from gateway.supervisor import Supervisor
+
     path = config_file(config_path)
     text = _text(path)
     config = read_config(path, text)
@@ -86,6 +91,8 @@ def check_config(config_path: Path | None) -> None:
 
     Example: gateway check-config --config /etc/gateway/config.toml
     """
+    from gateway.composing import with_stored
+
     declared = read_config(config_path)
     composed = with_stored(declared, os.environ)
     config = composed.config
@@ -117,6 +124,8 @@ def worker(
     wake_out: int | None,
 ) -> None:
     """One worker process; the supervisor starts it."""
+    from gateway.serve import Process, Worker
+
     config = read_config(config_path, read_accepted(accepted) if accepted is not None else None)
     configure_logs(config.server.log_level, config.server.log_format)
     process = Process(
@@ -142,7 +151,7 @@ def _text(path: Path | None) -> bytes | None:
         sys.exit(exit_codes.USAGE)
 
 
-def _serve(one: Worker) -> int:
+def _serve(one: "Worker") -> int:
     try:
         trio.run(one.run)
     except Exception as error:

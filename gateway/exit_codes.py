@@ -8,6 +8,7 @@ USAGE: Final = 2  # arguments or configuration are wrong
 STORE: Final = 3  # the store cannot be used: another format, another number of shards, not there
 BROKEN: Final = 4  # a commit failed; the process has to be started again
 ADDRESS: Final = 5  # the address cannot be bound
+INTERRUPTED: Final = 130  # Ctrl-C: 128 and the number of the signal, as shells have it
 
 FINAL: Final = frozenset({USAGE, STORE, ADDRESS})  # starting again changes nothing
 MEANINGS: Final = {
@@ -17,4 +18,5 @@ MEANINGS: Final = {
     STORE: "the store cannot be used",
     BROKEN: "a write to disk failed; start again",
     ADDRESS: "the address cannot be bound",
+    INTERRUPTED: "interrupted by Ctrl-C",
 }

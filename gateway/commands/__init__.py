@@ -15,9 +15,11 @@ controlling.py  what those share that change the configuration
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
+
+from gateway import exit_codes
 
 ORDER: Final = (
     "run", "demo", "connect", "destinations", "disconnect", "pause", "resume", "secret", "explain", "deliveries",
@@ -41,6 +43,13 @@ MODULES: Final[Mapping[str, str]] = {
 
 class Commands(click.Group):
     """Its own commands and those of `MODULES`: what serves does not load what shows."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Ctrl-C ends a command that has no end of its own for it, while it is loaded too."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(exit_codes.INTERRUPTED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         names = {*super().list_commands(ctx), *MODULES}

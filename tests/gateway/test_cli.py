@@ -146,3 +146,25 @@ def test_explain_wants_an_event_or_an_order() -> None:
         result = CliRunner().invoke(cli, arguments)
         assert result.exit_code == exit_codes.USAGE
         assert "give an event id, or --order" in result.stderr
+
+
+CTRL_C = """
+import os, signal, sys
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, CtrlC())
+sys.argv[1:] = ["explain", "e-1"]
+from gateway.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["gateway.cli", "trio", "gateway.config", "gateway.commands.explain", "gateway.commands.story"]
+)
+def test_ctrl_c_while_a_command_is_loaded_ends_it_without_a_word(module: str) -> None:
+    call = [sys.executable, "-c", CTRL_C.format(module=module)]
+    ended = subprocess.run(call, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (exit_codes.INTERRUPTED, "", "")
