@@ -13,8 +13,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from actors.coverage import coverage
 from actors.destinations.base import Attempt, Destination, Payload, Request
 from actors.event import Event, Plaintext
+from actors.match_quality import estimate
 from bench import traffic
 from bench.catalogue_events import Given, raw
 from bench.destinations import PLATFORMS as PLATFORM_OF
@@ -37,6 +39,7 @@ METHOD: Final = (
     "purchase_placed; those the platform takes), each with all identifiers, two items and four custom properties",
     "CPU time of this process on one core; the least and the median of the rounds, each over all events",
     "request: building the requests for these events, in batches as large as the platform takes, for one event",
+    "match quality: the estimate for what was encoded; and, once an event, which identifiers it carries",
 )
 
 
@@ -50,11 +53,18 @@ class Row(Struct, frozen=True, kw_only=True):
     body_bytes: int  # of one event, on average
 
 
+class Match(Struct, frozen=True, kw_only=True):
+    what: str
+    median_us: float
+
+
 def run(setting: Setting) -> Report:
     events = list(_events(QUICK_EVENTS if setting.is_quick else EVENTS))
     rounds = QUICK_ROUNDS if setting.is_quick else ROUNDS
     with on_cores(setting.cores.server):
-        rows = [_row(one, events, rounds) for one in _destinations(setting.directory)]
+        destinations = _destinations(setting.directory)
+        rows = [_row(one, events, rounds) for one in destinations]
+        matches = [_match(one, events, rounds) for one in destinations] + [_coverage(events, rounds)]
     median_us = statistics.median(row.all_median_us for row in rows)
     above = ", ".join(row.platform for row in rows if row.all_median_us > GOAL_US) or "none"
     goal = Goal(
@@ -63,7 +73,8 @@ def run(setting: Setting) -> Report:
         goal=f"at most {GOAL_US:g}",
         is_met=median_us <= GOAL_US,
     )
-    return setting.report("encoding", METHOD, [Section(title="CPU for one event", rows=rows)], [goal])
+    sections = [Section(title="CPU for one event", rows=rows), Section(title="its match quality", rows=matches)]
+    return setting.report("encoding", METHOD, sections, [goal])
 
 
 def _destinations(directory: Path) -> Sequence[Destination]:
@@ -109,6 +120,18 @@ def _row(destination: Destination, all_events: Sequence[Event], rounds: int) -> 
         all_median_us=statistics.median(encode_us) + statistics.median(request_us),
         body_bytes=sum(len(payload.body) for payload in payloads) // len(payloads),
     )
+
+
+def _match(destination: Destination, all_events: Sequence[Event], rounds: int) -> Match:
+    events = [event for event in all_events if destination.takes(event.event_name)]
+    sent = [(event, _payload(destination, event).carries) for event in events]
+    times_us = _times_us(lambda: [estimate(*one, destination) for one in sent], len(events), rounds)
+    return Match(what=destination.id, median_us=statistics.median(times_us))
+
+
+def _coverage(events: Sequence[Event], rounds: int) -> Match:
+    times_us = _times_us(lambda: [coverage(event.user_data) for event in events], len(events), rounds)
+    return Match(what="coverage, once an event", median_us=statistics.median(times_us))
 
 
 def _payload(destination: Destination, event: Event) -> Payload:
