@@ -1,11 +1,15 @@
 """How many requests go out, and when: window, throttle, rates, breaker."""
 
-import trio
-import trio.testing
+from typing import Any, ClassVar
 
+import pytest
+import trio
+
+from actors.destinations.base import Limits, Response
+from actors.rates import Rate
 from tests.actors.dispatching import HOUR_S, Clock, MakeWorld, batching, one, single, times
-from tests.support.making import event
-from tests.support.platform import answer, failure
+from tests.support.making import event, site, snapshot
+from tests.support.platform import Batching, Sent, answer, failure
 
 
 async def test_requests_in_flight_grow_with_success_within_the_bound(
@@ -59,3 +63,100 @@ async def test_while_nothing_may_go_out_the_loop_sleeps(make_world: MakeWorld, a
     world.take(*(event(f"e{number}") for number in range(300)))
     with trio.fail_after(12 * HOUR_S):
         assert await world.run_for(10 * HOUR_S)
+
+
+# --- rates ---------------------------------------------------------------------------------------------------------
+
+
+def most_in_a_second(sent_s: list[float]) -> int:
+    return max(sum(1 for other in sent_s if start_s <= other < start_s + 1) for start_s in sent_s)
+
+
+async def test_no_request_goes_out_above_the_set_rate(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make_world(single(rate=Rate("10/s")))
+    world.take(*(event(f"e{number}") for number in range(300)))
+    assert await world.run_for(20)
+    assert len(times(world)) == pytest.approx(200, abs=5)
+    assert most_in_a_second(times(world)) <= 11
+
+
+class Limited(Batching, frozen=True, kw_only=True, tag="test_limited"):
+    limits: ClassVar[Limits] = Limits(events=10, rate=Rate("20/min"))
+
+
+async def test_a_platforms_own_limit_is_kept_where_none_is_set(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make_world(snapshot(site(Limited(id="one"))))
+    world.take(*(event(f"e{number}") for number in range(500)))
+    assert await world.run_for(121)
+    assert len(times(world)) in (38, 39, 40)
+    assert len(world.senders["one"].ids()) >= 380
+
+
+async def test_a_slow_rate_costs_no_turn_of_the_loop(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    """A loop that spun would never let virtual time go on."""
+    world = make_world(single(rate=Rate("1/h")))
+    world.take(*(event(f"e{number}") for number in range(9)))
+    with trio.fail_after(5 * HOUR_S):
+        assert await world.run_for(4.5 * HOUR_S)
+    assert len(times(world)) == 5
+
+
+async def test_a_platform_that_refuses_above_its_rate_is_soon_asked_below_it(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    def play(_: Sent) -> Any:
+        last = world.senders["one"].sent[-11:]
+        return answer(429) if len(last) == 11 and last[0].at_s > trio.current_time() - 1 else "ok"
+
+    world = make_world(single(), one(play=play, delay_s=0.05), outbox_limit=10_000)
+    world.take(*(event(f"e{number}") for number in range(1_500)))
+    assert await world.run_for(140)
+    refused = [labels for name, labels in world.observer.told if name == "delivery" and labels["4"] == "throttled"]
+    assert len(times(world)) > 600
+    assert len(refused) < len(times(world)) / 20
+
+
+async def test_no_more_requests_go_out_than_headers_say_remain(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    def play(_: Sent) -> Any:
+        left_s = 60 - trio.current_time() % 60
+        used = sum(1 for at_s in times(world) if at_s // 60 == trio.current_time() // 60)
+        if used > 30:
+            return answer(429, retry_after=str(int(left_s) + 1))
+        return answer(200, "ok", ratelimit_remaining=str(30 - used), ratelimit_reset=str(int(left_s) + 1))
+
+    world = make_world(single(concurrency=4), one(play=play, delay_s=0.05))
+    world.take(*(event(f"e{number}") for number in range(200)))
+    assert await world.run_for(400)
+    assert len(times(world)) >= 170
+    assert not [labels for name, labels in world.observer.told if name == "delivery" and labels["4"] == "throttled"]
+
+
+async def test_a_503_with_retry_after_leaves_the_platform_alone_for_so_long(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    away = Response(status=503, headers={"retry-after": "600"}, body=b'"retry"')
+    world = make_world(single(concurrency=1), one(away))
+    world.take(event("a"), event("b"))
+    assert await world.run_for(HOUR_S)
+    first, second, third = times(world)
+    assert second - first == pytest.approx(600, abs=2)
+    assert third - first == pytest.approx(600, abs=20)
+
+
+async def test_a_platform_that_answers_slowly_gets_fewer_requests_at_once(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(single(latency_goal_s=2.0), one(delay_s=0.1))
+    world.take(*(event(f"e{number}") for number in range(600)))
+    async with world.running():
+        await trio.sleep(3)
+        sender = world.senders["one"]
+        assert sender.most_under_way == 8
+        sender.delay_s = 4.0
+        await trio.sleep(60)
+        sender.most_under_way = 0
+        await trio.sleep(60)
+        assert sender.most_under_way == 2
+        sender.delay_s = 1.0
+        await trio.sleep(30)
+        assert sender.most_under_way == 8
