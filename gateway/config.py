@@ -4,6 +4,7 @@ config_file     which file is meant
 load_config     file and environment -> Config, or ConfigError with every fault
 load_server     the process' settings alone
 load_one        one destination with its site's rules, whatever the others lack
+load_beside     the same of one that was connected
 snapshot_of     Config -> what the core and the edge look things up in
 """
 
@@ -28,6 +29,7 @@ __all__ = [
     "ServerSettings",
     "SiteSettings",
     "config_file",
+    "load_beside",
     "load_config",
     "load_one",
     "load_server",
@@ -95,6 +97,22 @@ def load_one(path: Path | None, env: Mapping[str, str], destination: str, site: 
     _refuse([f"{origin}: {fault}" for fault in reader.faults])
     assert settings is not None, "no record comes without a fault"
     return _site_rules(settings)
+
+
+def load_beside(path: Path | None, env: Mapping[str, str], destination: Destination, site: str) -> Site:
+    """The rules of this site with a destination that was connected to it, as `load_one` reads them."""
+    table = {} if path is None else decode_file(path)
+    reader = Reader(env, Path() if path is None else path.parent)
+    tables = reader.tables(table.get("sites") or [site_table(env)[0]], "sites")
+    found = [
+        reader.record(SiteSettings, one, place, apart=("destinations", *DOORS), destinations=(destination,))
+        for one, place in tables
+        if one.get("id") == site
+    ]
+    _refuse([f"{path or 'the environment'}: {fault}" for fault in reader.faults])
+    if not found or found[0] is None:
+        raise ConfigError([f"{path or 'the environment'}: there is no site {site!r}"])
+    return _site_rules(found[0])
 
 
 def _placed(declared: object, reader: Reader) -> Iterator[tuple[Table, str, Table, str]]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from gateway.config_values import read
+from gateway.config_values import ANY_WAY, read
 
 S = TypeVar("S", bound=Struct)
 
@@ -54,7 +54,7 @@ class Reader:
         self._is_literal = is_literal
 
     def fault(self, path: str, text: str) -> None:
-        self.faults.append(Fault(path, text))
+        self.faults.append(Fault(path, text.replace(ANY_WAY, "its text") if self._is_literal else text))
 
     def record(self, kind: type[S], table: object, path: str, *, apart: Sequence[str] = (), **ready: Any) -> S | None:
         """The table as that record, or None where it has faults. `ready`: fields read elsewhere, `apart` by name."""

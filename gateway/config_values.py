@@ -18,6 +18,8 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB|K|M|G|T)?"
 _BINARY = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _DECIMAL_SUFFIX = re.compile(r"[KMGT]B", re.IGNORECASE)
 
+ANY_WAY = '{ env = "NAME" }, { file = "path" } or a text'  # how a secret may be given in the file
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -65,9 +67,9 @@ def read(kind: type[Any], value: object) -> Any:
 def _secret(value: object) -> Secret:
     """Never says what the value was."""
     if not isinstance(value, str):
-        raise ValueError('is no secret; give { env = "NAME" }, { file = "path" } or a text')
+        raise ValueError(f"is no secret; give {ANY_WAY}")
     if not value.strip():
-        raise ValueError('is empty; give { env = "NAME" }, { file = "path" } or a text')
+        raise ValueError(f"is empty; give {ANY_WAY}")
     value = _on_one_line(value)
     if any(ord(char) < 0x20 or ord(char) == 0x7F for char in value):
         raise ValueError("holds a control character or a line break; give the secret alone")

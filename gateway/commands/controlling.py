@@ -15,6 +15,7 @@ from typing import Final, NoReturn, TypeVar
 import click
 import trio
 
+from actors.destinations.base import Destination
 from gateway import exit_codes
 from gateway.commands.reading import end, store_place
 from gateway.config import config_file
@@ -75,6 +76,18 @@ def named(control: Control, name: str) -> DestinationView:
     if found:
         end(f"several destinations have the id {name!r}: {places}; give SITE/ID", exit_codes.USAGE)
     end(f"no destination {name!r}; there are: {places or 'none'}", exit_codes.USAGE)
+
+
+def connected(config_path: Path | None, id: str, site: str | None) -> tuple[str, Destination] | None:
+    """The site and the connected destination of this id; None where there is none, or several."""
+    place, _ = store_place(config_path, None)
+    if not (place / "data.mdb").exists():
+        return None
+    with open_control(config_path, None, is_readonly=True) as control:
+        views = [one for one in control.destinations() if one.id == id and site in (None, one.site)]
+        if len(views) != 1 or views[0].origin == "file":
+            return None
+        return views[0].site, control.record(views[0].site, id)
 
 
 def only_site(control: Control, given: str | None) -> str:

@@ -1,6 +1,7 @@
 """`gateway try`: the request that an event would become, and with `--send` what the platform answers to it.
 
-Nothing is stored, and no running gateway is needed or noticed: the event goes from the file to the platform.
+Nothing is stored (the store is looked into for a destination that the file does not declare), and no running gateway is
+needed or noticed: the event goes from the file to the platform.
 """
 
 import os
@@ -26,6 +27,7 @@ from actors.tls import Contexts
 from actors.tokens import AccessToken
 from actors.transport import Transport, silence_http_logs
 from gateway import exit_codes
+from gateway.commands.controlling import connected
 from gateway.commands.match_story import MatchStory, match_story, match_words
 from gateway.commands.reading import end, json_option, visible
 from gateway.commands.trial import (
@@ -39,7 +41,7 @@ from gateway.commands.trial import (
     shown_request,
     verdict_in_words,
 )
-from gateway.config import config_file, load_one
+from gateway.config import config_file, load_beside, load_one
 from gateway.errors import ConfigError
 from gateway.incoming import Intake, Invalid, parse_body, to_event
 from gateway.key_ring import KEY_BYTES
@@ -130,10 +132,14 @@ def try_event(
 
 
 def _rules(config_path: Path | None, destination: str, site: str | None) -> Site:
+    path = config_file(config_path)
     try:
-        return load_one(config_file(config_path), os.environ, destination, site)
+        return load_one(path, os.environ, destination, site)
     except ConfigError as error:
-        end("\n".join(error.faults), exit_codes.USAGE)
+        found = connected(config_path, destination, site)
+        if found is None:
+            end("\n".join(error.faults), exit_codes.USAGE)
+        return load_beside(path, os.environ, found[1], found[0])
 
 
 def _mode(destination: Destination, *, is_sent: bool, is_live: bool) -> InTestMode:

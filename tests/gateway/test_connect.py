@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.running import Running, running_gateway, running_simulator, start_gateway, wait_until
+from tests.support.running import META, Running, running_gateway, running_simulator, start_gateway, wait_until
 
 EVENT = {"event_name": "page_viewed", "user_data": {"email": "jane@example.com"}}
 TOKEN = "EAAconnected0123456789"
@@ -54,6 +54,22 @@ def test_what_is_connected_outlives_a_kill_and_what_is_disconnected_is_gone(tmp_
             assert again.command("destinations", "--json").stdout == ""
         finally:
             again.stop()
+
+
+@EDGES
+def test_a_destination_of_the_file_is_paused_and_resumed_live(tmp_path: Path, server: str) -> None:
+    with (
+        running_simulator(tmp_path) as simulator,
+        running_gateway(tmp_path, server=server, destinations=META, simulator=simulator) as running,
+    ):
+        workers = 2 if server else 1
+        assert running.command("pause", "meta-main").returncode == 0
+        published(running, workers)
+        assert running.send(EVENT).status_code == 202
+        wait_until(lambda: '"queued":1' in running.command("destinations", "--json").stdout, what="queued")
+        assert running.accepted("meta") == []
+        assert running.command("resume", "shop/meta-main").returncode == 0
+        wait_until(lambda: running.accepted("meta"), what="delivered")
 
 
 def test_the_store_holds_no_secret_in_plain(tmp_path: Path) -> None:

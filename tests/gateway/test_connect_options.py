@@ -125,6 +125,15 @@ def test_a_platform_that_is_not_reached_needs_no_check(tmp_path: Path) -> None:
     assert run(tmp_path, *meta, "--no-check").exit_code == 0
 
 
+def test_a_connected_destination_can_be_tried(tmp_path: Path) -> None:
+    run(tmp_path, "connect", "meta", "--pixel", "1234", "--token", "EAAtoken", "--no-check", "--id", "mine")
+    event = '{"event_name": "page_viewed", "user_data": {"email": "jane@example.com"}}'
+    done = run(tmp_path, "try", "-", "--destination", "mine", "--json", stdin=event)
+    assert (done.exit_code, msgspec.json.decode(done.stdout)["destination"]) == (0, "mine")
+    assert "EAAtoken" not in done.output
+    assert "no destination 'yours'" in run(tmp_path, "try", "-", "--destination", "yours", stdin=event).stderr
+
+
 def test_pausing_and_resuming_show_in_the_list(tmp_path: Path) -> None:
     run(tmp_path, "connect", "meta", "--pixel", "1234", "--token", "EAAtoken", "--no-check")
     assert run(tmp_path, "pause", "shop/meta").exit_code == 0

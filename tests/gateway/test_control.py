@@ -62,6 +62,25 @@ async def test_what_is_stored_names_no_variable_and_no_file(world: Controlled, w
         await world.control.connect("shop", {**META, "access_token": where})
 
 
+async def test_a_fault_of_a_secret_asks_for_its_text(world: Controlled) -> None:
+    for given, told in ((7, "is no secret; give its text"), ("", "is empty; give its text")):
+        with pytest.raises(SettingsError) as caught:
+            await world.control.connect("shop", {**META, "access_token": given})
+        assert caught.value.fields == (("access_token", told),)
+    with pytest.raises(SettingsError, match="access_token: is missing; give its text"):
+        await world.control.connect("shop", {"type": "meta", "pixel_id": "1"})
+
+
+async def test_a_key_file_is_made_with_the_first_secret_and_not_before(world: Controlled) -> None:
+    key_file = world.folder / "data" / "secret.key"
+    await world.control.connect(
+        "shop", {"type": "taboola", "account_id": "12345", "conversions": {"purchase_placed": "p"}}
+    )
+    assert not key_file.exists()
+    await world.control.connect("shop", META)
+    assert key_file.stat().st_mode & 0o777 == 0o600
+
+
 async def test_ids_count_up_where_none_is_given(world: Controlled) -> None:
     table = {name: value for name, value in META.items() if name != "id"}
     assert [(await world.control.connect("shop", table)).id for _ in range(3)] == ["meta", "meta-2", "meta-3"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
+import msgspec
 import trio
 import trio.testing
 
@@ -43,6 +44,18 @@ async def queued_for_both(make_world: MakeWorld) -> World:
 async def run_removed(world: World, configured: set[bytes], retiring: dict[bytes, trio.Event], for_s: float) -> None:
     with trio.move_on_after(for_s):
         await Removed(world.core, hub_of(world), configured, retiring).run()
+
+
+async def test_what_waits_for_a_destination_that_is_held_stays(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = await queued_for_both(make_world)
+    held = msgspec.structs.replace(snapshot(site(Single(id="stays"))), held=frozenset({("shop", "gone")}))
+    service = CoreService(
+        world.store, world.writer, held, now_ms=world.clock.now_ms, random=Random(1), observer=world.observer,
+        make_sender=lambda _: FakeSender(), sealers={}, settings=CoreSettings(shards=SHARDS),
+    )  # fmt: skip
+    with trio.move_on_after(10):
+        await service.run()
+    assert service.core.depths[GONE] == 450
 
 
 async def test_what_waits_for_a_removed_destination_is_dropped_and_nothing_else(
