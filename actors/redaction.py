@@ -4,10 +4,12 @@ What is kept is cut after that: a secret that a cut went through would leave its
 """
 
 import ipaddress
+import json
 import re
 from collections import deque
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import quote, quote_plus
 
 from msgspec import Struct
 
@@ -31,7 +33,7 @@ class Redactor:
     """Knows the secrets of one destination, and its ids, which are no telephone numbers."""
 
     def __init__(self, secrets: Iterable[Secret], ids: Iterable[str] = ()) -> None:
-        texts = {secret.reveal() for secret in secrets}
+        texts = {form for secret in secrets for form in forms_of(secret.reveal())}
         self._secrets = sorted((text for text in texts if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
         self._tokens: deque[str] = deque(maxlen=TOKENS_KNOWN)
         self._ids = frozenset(ids)
@@ -55,6 +57,13 @@ class Redactor:
         if kind == "address" and ":" in text and not _is_ipv6(text):
             return text
         return f"[{kind}]"
+
+
+def forms_of(secret: str) -> set[str]:
+    """A secret as it may stand in an address or in JSON: a platform repeats what it was sent, as it was sent."""
+    quoted = {quote(secret, errors="replace"), quote(secret, safe="", errors="replace")}
+    escaped = {json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)}
+    return {secret, quote_plus(secret, errors="replace"), *quoted, *escaped}
 
 
 def _without_head(words: str, secret: str) -> str:

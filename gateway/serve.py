@@ -32,7 +32,7 @@ from actors.destinations.base import Destination
 from actors.sender import Sender
 from actors.snapshot import Snapshot
 from actors.supervision import keep_running
-from actors.tls import Contexts
+from actors.tls import Contexts, ca_file_fault
 from actors.transport import Transport
 from gateway import cors
 from gateway.api.parts import parts_of
@@ -317,6 +317,8 @@ class Worker:
 
 
 def _sender(contexts: Contexts, destination: Destination) -> Sender:
+    if destination.ca_file is not None and (fault := ca_file_fault(destination.ca_file)):
+        log.warning("ca_file_not_read", destination=destination.id, reason=fault)  # it was right when configured
     return Transport.for_destination(destination, contexts.of(destination.ca_file))
 
 

@@ -9,10 +9,8 @@ stands as `***`, also where it is quoted for a URL or escaped for JSON.
     verdict_in_words(verdict)                what the platform's answer means
 """
 
-import json
 from collections.abc import Iterable
 from typing import Any, Final, Literal
-from urllib.parse import quote, quote_plus
 
 import msgspec
 from msgspec import Raw, Struct
@@ -34,7 +32,7 @@ from actors.destinations.base import (
 )
 from actors.dialing import Failure
 from actors.event import PURPOSES, Event
-from actors.redaction import Redactor
+from actors.redaction import Redactor, forms_of
 from actors.routing import NotRouted, refusal
 from actors.secret import Secret
 from actors.snapshot import Site
@@ -93,7 +91,7 @@ class Hide:
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         self._secrets = [secret for secret in secrets if secret]
-        forms = {form for secret in self._secrets for form in _forms(secret.reveal())}
+        forms = {form for secret in self._secrets for form in forms_of(secret.reveal())}
         self._forms = sorted(forms, key=len, reverse=True)
         self._redact = Redactor(self._secrets)
 
@@ -105,12 +103,6 @@ class Hide:
     def words(self, text: str) -> str:
         """A platform's words: also without what they may say of a person, at most 2 KiB."""
         return self._redact(self(text))
-
-
-def _forms(secret: str) -> set[str]:
-    quoted = {quote(secret, errors="replace"), quote(secret, safe="", errors="replace")}
-    escaped = {json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)}
-    return {secret, quote_plus(secret, errors="replace"), *quoted, *escaped}
 
 
 def plan(event: Event, site: Site, destination: Destination, now_ms: int) -> Plan | Stopped:

@@ -57,3 +57,9 @@ def test_no_cut_leaves_a_secrets_head(before: int) -> None:
     kept = REDACT("x" * before + " canary-secret-0123456789 " + "y" * 3_000)
     assert "canary" not in kept
     assert len(kept.encode()) <= WORDS_BYTES
+
+
+@pytest.mark.parametrize("form", ['a/b+c=d e"f', "a%2Fb%2Bc%3Dd%20e%22f", "a%2Fb%2Bc%3Dd+e%22f", 'a/b+c=d e\\"f'])
+def test_a_secret_is_known_as_it_stands_in_addresses_and_in_json(form: str) -> None:
+    told = Redactor([Secret('a/b+c=d e"f')])(f"invalid value {form} in field")
+    assert told == "invalid value [secret] in field"

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -52,6 +53,7 @@ from gateway.credentials import CheckFailed, CheckPassed, CheckUnsure, Credentia
 from tests.support.service_accounts import EMAIL, make_account
 
 DOCS = Path(__file__).parents[2] / "docs" / "destinations"
+AT_MS = 1_795_000_000_000
 GOOD, BAD = Secret("canary-good-token"), Secret("canary-wrong-token")
 OAUTH: dict[str, Any] = {"client_id": "shop", "client_secret": Secret("canary-client"), "access_token": None}
 ACTIONS: dict[str, Any] = {"customer_id": "1234567890", "conversion_actions": {"purchase_placed": "987654321"}}
@@ -240,8 +242,23 @@ class Answering:
 async def test_no_answer_whatever_raises(destination: AnyDestination) -> None:
     for status in (200, 202, 206, 302, 400, 401, 403, 404, 410, 413, 422, 429, 500):
         for body in ODD:
-            found = await try_over(destination, Answering(Response(status=status, body=body)), at_ms=1_795_000_000_000)
+            found = await try_over(destination, Answering(Response(status=status, body=body)), at_ms=AT_MS)
             assert isinstance(found, CheckPassed | CheckFailed | CheckUnsure)
+
+
+ODD_TOKEN = Secret("canary/with+odd=signs")
+
+
+@pytest.mark.parametrize("destination", [*TELLING, TIKTOK], ids=named)
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 500])
+async def test_a_token_that_the_platform_repeats_is_not_told(destination: AnyDestination, status: int) -> None:
+    field = "api_key" if hasattr(destination, "api_key") else "access_token"
+    mine = msgspec.structs.replace(destination, **{field: ODD_TOKEN})
+    forms = (ODD_TOKEN.reveal(), quote(ODD_TOKEN.reveal(), safe=""))
+    words = " ".join(f"{form} is odd;" for form in forms)
+    for body in (words.encode(), msgspec.json.encode({"error": {"code": 190, "message": words}, "message": words})):
+        found = await try_over(mine, Answering(Response(status=status, body=body)), at_ms=AT_MS)
+        assert not [form for form in forms if form in found.words]
 
 
 @pytest.mark.parametrize("platform", sorted({one.platform for one in (*TELLING, TIKTOK, *SILENT)} | {"ga4"}))

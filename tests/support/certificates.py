@@ -46,6 +46,7 @@ def server_certificate(host: str, by: Signed | None, until: datetime.timedelta =
 
 def _signed(name: str, by: Signed | None, *, is_authority: bool, until: datetime.timedelta) -> Signed:
     key = ec.generate_private_key(ec.SECP256R1())
+    signing = by.key if by else key
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
@@ -58,9 +59,27 @@ def _signed(name: str, by: Signed | None, *, is_authority: bool, until: datetime
         .not_valid_after(now + until)
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(by.key if by else key, hashes.SHA256())
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False)
+        .add_extension(_usage(is_authority), critical=True)
+        .sign(signing, hashes.SHA256())
     )
     return Signed(certificate=certificate, key=key, chain=(by.certificate, *by.chain) if by else ())
+
+
+def _usage(is_authority: bool) -> x509.KeyUsage:
+    """What RFC 5280 wants said; newer Pythons refuse a chain without it."""
+    return x509.KeyUsage(
+        digital_signature=not is_authority,
+        key_cert_sign=is_authority,
+        crl_sign=is_authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def over_tls(shown: Signed, folder: Path, handler: faults.Handler) -> faults.Handler:
