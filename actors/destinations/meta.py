@@ -6,6 +6,7 @@ dropped here, and a refused batch is split. Where the page leaves a doubt, the s
 
 - A `website` event that lacks `page.url` or `client_user_agent`, which Meta requires of it, goes out as `other`: an
   order that only a server reported is still counted, and nothing about a browser is made up.
+- An `app` event goes out as `other` too: with `app` Meta requires `app_data` of the device, which no event here has.
 - `event_time` is never later than the event's arrival: Meta is believed to refuse the future.
 - Events of a physical store (62 days) never share a request with others (7 days).
 - `lead_id` is not sent: only ids of Meta's own Lead Ads are allowed there, and the canonical event cannot tell.
@@ -179,7 +180,9 @@ class Meta(Destination, frozen=True, kw_only=True, tag="meta"):
 def _server_event(event: Event, name: str, user_data: dict[str, Any], custom_data: dict[str, Any]) -> dict[str, Any]:
     url = page_url(event.page.url, "meta")
     is_url = url is not None and url.startswith(("http://", "https://"))
-    is_whole = event.action_source != "website" or (is_url and "client_user_agent" in user_data)
+    is_whole = event.action_source != "app" and (
+        event.action_source != "website" or (is_url and "client_user_agent" in user_data)
+    )
     return drop_absent(
         event_name=name,
         event_time=happened_at_ms(event) // 1000,

@@ -228,6 +228,8 @@ def _faults(event: ServerEvent, raw: dict[str, Any], now_ms: int) -> Iterator[Fa
         yield Fault(subcode=WEBSITE_LACKS, words="a website event needs event_source_url")
     if event.action_source == "website" and event.user_data.client_user_agent is UNSET:
         yield Fault(subcode=WEBSITE_LACKS, words="a website event needs client_user_agent")
+    if event.action_source == "app":
+        yield Fault(subcode=WEBSITE_LACKS, words="an app event needs app_data")
     country, state = event.data_processing_options_country, event.data_processing_options_state
     if (country is UNSET) != (state is UNSET):
         yield Fault(subcode=BAD_EVENT, words="data_processing_options country and state go together")

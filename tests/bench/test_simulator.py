@@ -97,6 +97,7 @@ META_FAULTS: dict[str, tuple[dict[str, Any], int]] = {
     "value as text": (changed(custom_data={"value": "10.5", "currency": "EUR"}), 2804001),
     "nested custom property": (changed(custom_data={"value": 1, "currency": "EUR", "a": {"b": 1}}), 2804001),
     "unknown kind": (changed(action_source="web"), 2804001),
+    "app without app_data": (changed(action_source="app"), 2804016),
     "no event": ({"data": []}, 2804001),
     "too many events": ({"data": [EVENT] * 1_001}, 2804001),
     "unknown field": ({"data": [EVENT], "datum": 1}, 2804001),
