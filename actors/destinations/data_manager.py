@@ -24,6 +24,7 @@ from actors.destinations.base import (
     all_of,
     drop_absent,
     encode_json,
+    happened_at_ms,
     unforeseen,
 )
 from actors.destinations.google_shared import (
@@ -90,7 +91,7 @@ def record(settings: "GoogleAds", event: Event) -> dict[str, Any] | Drop:
         return Drop("no gclid, gbraid, wbraid, email, phone or whole address: Google Ads has nothing to match")
     custom = event.custom_data
     return drop_absent(
-        eventTimestamp=rfc3339(event.occurred_at_ms),
+        eventTimestamp=rfc3339(happened_at_ms(event)),
         transactionId=order_key(event)[:TRANSACTION_ID_CHARS],
         eventSource=SOURCES.get(event.action_source, "OTHER"),
         adIdentifiers={click.kind: click.value} if click else None,

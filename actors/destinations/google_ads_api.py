@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from actors.destinations import carried
-from actors.destinations.base import Drop, Payload, drop_absent
+from actors.destinations.base import Drop, Payload, drop_absent, happened_at_ms
 from actors.destinations.google_shared import ClickId, click_id, custom_text, email_digest, order_key, phone_digest
 from actors.event import CustomData, Event
 
@@ -36,7 +36,7 @@ def row(settings: "GoogleAds", event: Event, action_id: str) -> dict[str, Any] |
     custom = event.custom_data
     return drop_absent(
         conversionAction=f"customers/{settings.customer_id}/conversionActions/{action_id}",
-        conversionDateTime=_date_time(event.occurred_at_ms),
+        conversionDateTime=_date_time(happened_at_ms(event)),
         **({click.kind: click.value} if click else {}),
         userIdentifiers=identifiers,
         conversionValue=custom.value,
