@@ -26,6 +26,7 @@ from store.errors import Unreadable
 STEP: Final = 32  # messages read in one go
 LOOKED_MOST: Final = 2_048  # messages of one page
 SHARD_MOST: Final = 65_535
+OFFSET: Final = re.compile(r"(?<=\d) (?=\d\d:\d\d$)")  # a `+` that was not escaped: in a query it means a space
 CURSOR: Final = re.compile(r"(\d{1,15})\.(\d{1,5})\.(\d{1,18})\.(\d{1,5})")
 EXAMPLE: Final = {
     "deliveries": [
@@ -103,7 +104,7 @@ def resource(parts: ApiParts) -> Blueprint:
         hold fewer than `limit`, even none, and still name a next one: each looks at a bounded number of events.
         """
         query = query_as(DeliveriesQuery)
-        moment = read_moment(query.since)
+        moment = read_moment(OFFSET.sub("+", query.since))
         if moment is None:
             refuse(
                 400, "invalid_field", "is no time; give 30m, 24h, 7d or a time such as 2026-11-20T14:00:00Z", "since"

@@ -42,7 +42,7 @@ class Api(Struct, frozen=True, kw_only=True):
             return await client.request(method, path, headers=headers, **more)
 
     async def get(self, path: str, **query: Any) -> httpx.Response:
-        return await self.ask("GET", path, params=query)
+        return await self.ask("GET", path, params=query or None)
 
 
 def api_on(

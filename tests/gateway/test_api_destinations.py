@@ -100,6 +100,11 @@ async def test_a_body_that_is_none_is_refused(store: Store, content: bytes, stat
         await api_on(store).ask("DELETE", ONE)
 
 
+async def test_what_is_missing_is_told_as_it_can_be_given_here(store: Store) -> None:
+    answer = await api_on(store).ask("POST", "/api/destinations", json={**BODY, "settings": {"url": HOOK["url"]}})
+    assert answer.json()["error"]["message"] == "is missing; give a text"
+
+
 async def test_a_second_one_of_the_same_id_is_refused(store: Store) -> None:
     answer = await (await connected(store)).ask("POST", "/api/destinations", json=BODY)
     assert error_of(answer) == (409, "already_there", [])

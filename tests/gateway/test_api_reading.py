@@ -119,6 +119,11 @@ async def test_deliveries_are_chosen_by_destination_status_and_time(
     assert await pages(api, status="failed") == [[]]
     assert await pages(api, since="2999-01-01T00:00:00Z") == [[]]
     assert len((await pages(api, since="7d"))[0]) == 4
+    escaped_or_not = ("2020-01-01T00:00:00%2B01:00", "2020-01-01T00:00:00+01:00")
+    assert [len((await api.get(f"/api/deliveries?since={one}")).json()["deliveries"]) for one in escaped_or_not] == [
+        4,
+        4,
+    ]
 
 
 BAD = {
