@@ -78,7 +78,12 @@ class Control:
 
     def destination(self, site: str, id: str) -> DestinationView | None:
         """The one that counts: the file's, where both have it."""
-        return next((one for one in self.destinations() if (one.site, one.id) == (site, id)), None)
+        stored = stored_config.latest(self.store).config
+        place = next((one for one in self._declared() if one.id == site), None)
+        if place is not None and (of_file := _in_file(place, id)) is not None:
+            return view_of_file(site, of_file, pause_of(stored, site, id))
+        found = next((one for one in stored.destinations if (one.site, one.id) == (site, id)), None)
+        return self._view(found, place) if found is not None else None
 
     def record(self, site: str, id: str) -> Destination:
         """The destination as it would be in force, secrets and all. Raises NotFound, or SettingsError where its

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
@@ -21,6 +22,7 @@ from gateway.config_reader import members
 Kind = Literal["string", "integer", "number", "boolean", "array", "object"]
 
 COMMENT: Final = re.compile(r"^    (\w+): [^#\n]*#\s*(.+)$", re.MULTILINE)
+BODY: Final = re.compile(r".*\n(?:(?: .*)?\n)*")  # what is indented below the line that names the class
 APART: Final = frozenset({"id"})  # named beside the settings, not among them
 KINDS: Final[dict[str, Kind]] = {
     "IntType": "integer",
@@ -114,5 +116,7 @@ def _comments(kind: type[Destination]) -> dict[str, str]:
     """The comment beside each field, in the words of the adapter's file."""
     found: dict[str, str] = {}
     for one in (Destination, kind):
-        found |= {match[1]: match[2].strip() for match in COMMENT.finditer(inspect.getsource(one))}
+        source = Path(inspect.getfile(one)).read_text("utf-8")
+        own = BODY.match(source.partition(f"\nclass {one.__name__}(")[2])
+        found |= {match[1]: match[2].strip() for match in COMMENT.finditer(own[0] if own is not None else "")}
     return found

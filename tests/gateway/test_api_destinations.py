@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -102,7 +103,7 @@ async def test_a_body_that_is_none_is_refused(store: Store, content: bytes, stat
 
 async def test_what_is_missing_is_told_as_it_can_be_given_here(store: Store) -> None:
     answer = await api_on(store).ask("POST", "/api/destinations", json={**BODY, "settings": {"url": HOOK["url"]}})
-    assert answer.json()["error"]["message"] == "is missing; give a text"
+    assert answer.json()["error"]["message"] == "is missing; give its text"
 
 
 async def test_a_second_one_of_the_same_id_is_refused(store: Store) -> None:
@@ -135,6 +136,21 @@ async def test_a_change_of_what_somebody_else_changed_is_refused(store: Store) -
         assert error_of(await api.ask(method, path, json=body, headers=seen)) == (412, "version_conflict", [])
     assert (await api.get(ONE)).json()["settings"]["concurrency"] == 2
     assert (await api.ask("DELETE", ONE, headers={"if-match": "*"})).status_code == 204
+
+
+async def test_of_changes_made_at_once_to_what_was_read_one_is_made(store: Store) -> None:
+    api = await connected(store)
+    seen = {"if-match": (await api.get(ONE)).headers["etag"]}
+    statuses: list[int] = []
+
+    async def change(number: int) -> None:
+        answer = await api.ask("PATCH", ONE, json={"settings": {"concurrency": number}}, headers=seen)
+        statuses.append(answer.status_code)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(1, 6):
+            nursery.start_soon(change, number)
+    assert sorted(statuses) == [200, 412, 412, 412, 412]
 
 
 @pytest.mark.parametrize("given", ["1", 'W/"1"', '"x"', '""', '"1", "2"', '"' + "9" * 30 + '"'])
