@@ -13,7 +13,7 @@ from actors.observer import Reason
 from actors.pacing import OUTAGE_MOST_MS, elapsed_ms, next_attempt_ms
 from store import keys
 from store.outbox import Due
-from store.records import DELIVERY, OUTBOX, AttemptRow, DeliveryRow, EventRow, OutboxRow
+from store.records import DELIVERY, OUTBOX, AttemptRow, DeliveryRow, EventRow, MatchRow, OutboxRow
 from store.writer import Apply, WriteTxn
 
 ATTEMPTS_KEPT = 30
@@ -45,6 +45,11 @@ class Work:
         self.consent = Consent()  # that it was encoded under
         self.taken_at_s = 0.0  # when that was looked up
         self.delivery_id = delivery_id(due.event_key, due.outbox_key[:8])
+
+    @property
+    def sent_match(self) -> MatchRow | None:
+        """The estimate for what was sent: for nothing, where there was no attempt."""
+        return self.match if self.attempts else None
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -119,7 +124,7 @@ def settle(
             row = DeliveryRow(
                 status="delivered", destination=destination, attempts=attempts, tries=work.tries, words=words,
                 settled_at_ms=now_ms, latency_ms=max(0, now_ms - work.received_at_ms),
-                match=work.match,
+                match=work.sent_match,
             )  # fmt: skip
             return Settled(work=work, row=row)
         case Drop():
@@ -131,7 +136,7 @@ def settle(
 def dropped(work: Work, destination: str, reason: Reason, words: str, now_ms: int) -> Settled:
     row = DeliveryRow(
         status="dropped", destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
-        reason=reason, words=words, settled_at_ms=now_ms, match=work.match,
+        reason=reason, words=words, settled_at_ms=now_ms, match=work.sent_match,
     )  # fmt: skip
     return Settled(work=work, row=row, reason=reason)
 
@@ -160,7 +165,7 @@ def waiting(work: Work, destination: str, words: str) -> Settled:
 def _waiting(work: Work, destination: str, words: str, due_ms: int | None) -> DeliveryRow:
     return DeliveryRow(
         status=work.status, destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
-        words=words, next_at_ms=due_ms, match=work.match,
+        words=words, next_at_ms=due_ms, match=work.sent_match,
     )  # fmt: skip
 
 

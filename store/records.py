@@ -102,7 +102,7 @@ class AttemptRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class MatchRow(Struct, frozen=True, kw_only=True, array_like=True):
-    """The estimated match quality of what was encoded last. `counted`, `taken`: which identifiers counted and which the
+    """The estimated match quality of what was sent last. `counted`, `taken`: which identifiers counted and which the
     platform takes, as the first nine bits of actors/destinations/carried.py, whose meaning never changes."""
 
     tenths: int  # 0 to 100
@@ -122,7 +122,7 @@ class DeliveryRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_at_ms: int | None = None
     settled_at_ms: int | None = None
     latency_ms: int | None = None  # from arrival to the platform's yes
-    match: MatchRow | None = None  # None: nothing was encoded, the platform looks for nobody, or the row is older
+    match: MatchRow | None = None  # None: nothing was sent, the platform looks for nobody, or the row is older
 
 
 class Sighting(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -41,6 +41,7 @@ EXAMPLE: Final = {
             "http_status": 200,
             "settled_at": "2026-11-20T14:06:34.799Z",
             "latency_ms": 850,
+            "match_quality_estimated": 6.3,
         }
     ],
     "next": "1763647593949.3.17.1",

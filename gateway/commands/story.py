@@ -66,7 +66,7 @@ class DestinationStory(Struct, frozen=True, kw_only=True):
     next_attempt_at: str | None = None
     settled_at: str | None = None
     latency_ms: int | None = None
-    match_quality: MatchStory | None = None  # of what was encoded last
+    match_quality: MatchStory | None = None  # of what was sent last
 
 
 class Story(Struct, frozen=True, kw_only=True):

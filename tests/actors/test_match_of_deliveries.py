@@ -4,15 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import pytest
+import trio
 from trio.testing import MockClock
 
 from actors.destinations import Meta, Webhook
-from actors.destinations.base import Destination
-from actors.event import Event, UserData
+from actors.destinations.base import Destination, Payload
+from actors.event import Consent, Event, UserData
+from actors.match_quality import estimate
 from actors.secret import Secret
 from bench.simulator.webhook import SECRET as WEBHOOK_SECRET
 from store.records import DELIVERY, DeliveryRow, MatchRow
 from tests.actors.destinations.cases import full_user_data
+from tests.actors.destinations.test_conformance import CASES, HOSTILE, strings_set_to
 from tests.support.making import event, site, snapshot
 from tests.support.platform import FakeSender, answer
 from tests.support.world import World
@@ -83,6 +87,32 @@ async def test_a_refused_event_keeps_its_estimate_and_is_not_told(
     assert world.delivery("e-1", "meta").status == "dropped"
     assert kept(world) is not None
     assert scores(world) == []
+
+
+async def test_what_was_withdrawn_before_it_was_sent_has_no_estimate(
+    autojump_clock: MockClock, make_world: MakeWorld
+) -> None:
+    world = world_of(make_world, META, answer(429, {}, retry_after="600"))
+    world.take(event("other", user_data=FULL))
+    async with world.running():
+        await trio.sleep(60)
+        world.take(visitor("email"))
+        await trio.sleep(60)
+        denied = msgspec.structs.replace(visitor("email"), event_id="no", consent=Consent(marketing="denied"))
+        world.take(denied)
+        await trio.sleep(3_600)
+    row = world.delivery("e-1", "meta").row
+    assert row is not None
+    assert (row.reason, row.match) == ("consent_withdrawn", None)
+
+
+@pytest.mark.parametrize("destination", CASES, ids=lambda one: f"{one.id}")
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=list(HOSTILE))
+def test_no_text_of_a_sender_breaks_the_estimate(destination: Destination, text: str) -> None:
+    hostile = strings_set_to(text)
+    payload = destination.encode(hostile)
+    match = estimate(hostile, payload.carries, destination) if isinstance(payload, Payload) else None
+    assert match is None or 0 <= match.tenths <= 100
 
 
 async def test_a_webhook_has_no_estimate(autojump_clock: MockClock, make_world: MakeWorld) -> None:

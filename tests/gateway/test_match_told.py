@@ -9,6 +9,7 @@ from gateway import exit_codes
 from gateway.commands.match_story import match_story, match_words
 from store.records import MatchRow
 from tests.actors.test_match_of_deliveries import FULL, META, Anywhere, visitor
+from tests.gateway.api_client import api_on
 from tests.gateway.told_store import Told
 from tests.support.making import purchase
 from tests.support.platform import answer
@@ -42,6 +43,17 @@ async def test_deliveries_and_stream_show_the_estimate(autojump_clock: MockClock
     assert "match est." in told.run("deliveries").stdout
     assert told.lines("stream")[0]["match_quality_estimated"] == {"meta": 4.0}
     assert "match est.: meta 4.0" in told.run("stream").stdout
+
+
+async def test_the_api_tells_the_estimate(autojump_clock: MockClock, make_world: MakeWorld) -> None:
+    told = Told(make_world, META, meta=Anywhere())
+    await told.begin()
+    await told.take(visitor("email", "external_id"), seconds=10)
+    api = api_on(told.world.store, now_ms=told.world.clock.now_ms)
+    [line] = (await api.get("/api/deliveries")).json()["deliveries"]
+    [story] = (await api.get("/api/events/shop/e-1")).json()["events"]
+    assert line["match_quality_estimated"] == 4.0
+    assert story["destinations"][0]["match_quality"]["estimated"] == 4.0
 
 
 async def test_the_summary_tells_mean_and_share_by_event_name_and_source(
