@@ -28,6 +28,7 @@ from actors.destinations.base import (
     DAY_S,
     Attempt,
     CredentialCheck,
+    Delivered,
     Destination,
     Drop,
     InTestMode,
@@ -138,7 +139,7 @@ class Snapchat(Destination, frozen=True, kw_only=True, tag="snapchat"):
 
     def judge_check(self, response: Response) -> CredentialCheck:
         [verdict] = verdicts_of(response, [SAMPLE], self.access_token, is_test=True)
-        return by_acceptance(verdict)
+        return by_acceptance(Delivered() if isinstance(verdict, Delivered) else verdict)
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

@@ -69,6 +69,24 @@ async def test_a_token_is_replaced_before_it_ends(make_world: MakeWorld, autojum
     assert [sent.token for sent in world.senders["one"].sent] == ["t1", "t2", "t3"]
 
 
+async def test_a_refused_refresh_pauses_in_the_endpoints_words_and_a_new_one_sends_all(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(single(needs_token=True), one(delay_s=0.1))
+    sender = world.senders["one"]
+    words = b'{"error":"invalid_grant","error_description":"Token has been expired or revoked."}'
+    sender.refusal = Response(status=400, body=words)
+    world.take(*(event(f"e{number}") for number in range(20)))
+    assert await world.run_for(10 * HOUR_S)
+    reason = "token refused: invalid_grant: Token has been expired or revoked."
+    assert world.dispatchers["one"].pause_reason == reason
+    assert (sender.sent, sender.tokens) == ([], 1)
+    sender.refusal = None
+    world.restart(single(needs_token=True, account="2"))
+    assert await world.run_for(60)
+    assert {world.delivery(f"e{number}", "one").status for number in range(20)} == {"delivered"}
+
+
 async def test_a_minted_token_that_a_platform_repeats_is_not_kept(make_world: MakeWorld, autojump_clock: Clock) -> None:
     world = make_world(single(needs_token=True), one(Response(status=200, body=b"Bearer token-1 is odd")))
     world.senders["one"].token = "token-"

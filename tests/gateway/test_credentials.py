@@ -26,7 +26,7 @@ from actors.destinations import (
     TikTok,
     Webhook,
 )
-from actors.destinations.base import Destination, Request, Response
+from actors.destinations.base import Attempt, Destination, Request, Response
 from actors.dialing import Failure
 from actors.secret import Secret
 from bench.simulator import (
@@ -50,6 +50,7 @@ from bench.simulator import (
 from bench.simulator.google_answers import Account
 from bench.simulator.webhook import SECRET as WEBHOOK_SECRET
 from gateway.credentials import CheckFailed, CheckPassed, CheckUnsure, CredentialCheck, try_credentials, try_over
+from tests.actors.destinations.test_conformance import CASES
 from tests.support.service_accounts import EMAIL, make_account
 
 DOCS = Path(__file__).parents[2] / "docs" / "destinations"
@@ -244,6 +245,16 @@ async def test_no_answer_whatever_raises(destination: AnyDestination) -> None:
         for body in ODD:
             found = await try_over(destination, Answering(Response(status=status, body=body)), at_ms=AT_MS)
             assert isinstance(found, CheckPassed | CheckFailed | CheckUnsure)
+
+
+@pytest.mark.parametrize("destination", CASES, ids=named)
+def test_a_check_is_pure_and_goes_by_https(destination: Destination) -> None:
+    attempt = Attempt(at_ms=AT_MS, access_token="minted")
+    request = destination.credential_check(attempt)
+    assert request == destination.credential_check(attempt)
+    if request is not None:
+        assert request.url.startswith("https://")
+        assert msgspec.json.decode(request.body)
 
 
 ODD_TOKEN = Secret("canary/with+odd=signs")

@@ -108,6 +108,7 @@ class FakeSender:
         self.sent: list[Sent] = []
         self.tokens = 0
         self.token = "t"  # what access tokens begin with
+        self.refusal: Response | None = None  # the token endpoint's answer instead of a token
         self.answers = deque(answers)
         self.play = play or (lambda _: "ok")
         self.delay_s = delay_s
@@ -124,7 +125,7 @@ class FakeSender:
             self.under_way -= 1
         if request.url.endswith("/token"):
             self.tokens += 1
-            return Response(
+            return self.refusal or Response(
                 status=200, body=encode_json({"access_token": f"{self.token}{self.tokens}", "expires_in": 3600})
             )
         sent = _sent(request)
