@@ -100,6 +100,7 @@ class Awin(Destination, frozen=True, kw_only=True, tag="awin"):
     leads: tuple[str, ...] = ()  # event names that are leads: their amount is 1
     commission_group: str = "DEFAULT"
     commission_groups: dict[str, str] = field(default_factory=dict)  # event name -> its own commission group
+    item_commission_groups: dict[str, str] = field(default_factory=dict)  # category of an item -> its own
     currency: str | None = None  # of events that name none, such as leads
     custom_parameters: dict[str, str] = field(default_factory=dict)  # custom property -> number of the parameter
     transaction_time: bool = False  # send the order's own time; only after Awin switched it on for the account
@@ -162,6 +163,7 @@ class Awin(Destination, frozen=True, kw_only=True, tag="awin"):
             event,
             is_lead=is_lead,
             code=self.commission_groups.get(event.event_name, self.commission_group),
+            codes=self.item_commission_groups,
             channel=self._channel(event),
             currency=self.currency,
             parameters=self.custom_parameters,
@@ -190,8 +192,8 @@ class Awin(Destination, frozen=True, kw_only=True, tag="awin"):
             customerAcquisition=order.acquisition,
             transactionTime=happened_at_ms(event) // 1000 if self.transaction_time else None,
             isTest=self.test_mode,
-            commissionGroups=[{"code": order.code, "amount": order.amount}],
-            basket=[_basket_row(row, order.code) for row in order.rows],
+            commissionGroups=[{"code": code, "amount": amount} for code, amount in order.groups],
+            basket=[_basket_row(row) for row in order.rows],
             custom=dict(order.custom),
         )
 
@@ -212,7 +214,8 @@ class Awin(Destination, frozen=True, kw_only=True, tag="awin"):
     def _query(self, order: Order) -> Iterable[tuple[str, str | None]]:
         amount = f"{order.amount:.2f}"
         yield from (("tt", "ss"), ("tv", "2"), ("merchant", self.advertiser_id), ("amount", amount))
-        yield from (("ch", order.channel), ("parts", f"{order.code}:{amount}"))
+        parts = "|".join(f"{code}:{part:.2f}" for code, part in order.groups)
+        yield from (("ch", order.channel), ("parts", parts))
         if order.voucher:
             yield "vc", order.voucher
         yield from (("cr", order.currency), ("ref", order.reference))
@@ -250,7 +253,7 @@ def _sample_order(attempt: Attempt) -> Event:
     return msgspec.structs.replace(event, user_data=user, custom_data=data)
 
 
-def _basket_row(row: Row, code: str) -> dict[str, object]:
+def _basket_row(row: Row) -> dict[str, object]:
     return drop_absent(
         id=row.id.replace("|", ""),
         name=row.name.replace("|", ""),
@@ -258,7 +261,7 @@ def _basket_row(row: Row, code: str) -> dict[str, object]:
         quantity=row.quantity,
         sku=row.id.replace("|", ""),
         category=row.category.replace("|", ""),
-        commissionGroupCode=code,
+        commissionGroupCode=row.code,
     )
 
 
@@ -276,7 +279,7 @@ def _sread_row(settings: Awin, order: Order, row: Row) -> str:
         f"{row.price:.2f}",
         str(row.quantity),
         row.id,
-        order.code,
+        row.code,
         row.category,
     )
     return "AW:P|" + "|".join(quote(text.replace("|", "_"), safe="") for text in fields)
@@ -298,9 +301,10 @@ def _order_problems(settings: Awin) -> Iterable[tuple[str, str]]:
     right = "give upper-case letters, digits, '_', '.' and '-'"
     if not _CODE.fullmatch(settings.commission_group):
         yield "commission_group", f"{settings.commission_group!r} is no code; {right}"
-    for name, code in settings.commission_groups.items():
-        if not _CODE.fullmatch(code):
-            yield f"commission_groups.{name}", f"{code!r} is no code; {right}"
+    for table in ("commission_groups", "item_commission_groups"):
+        for name, code in getattr(settings, table).items():
+            if not _CODE.fullmatch(code):
+                yield f"{table}.{name}", f"{code!r} is no code; {right}"
     if not settings.channel.strip():
         yield "channel", "is empty; give 'aw' or the channel that has the last click"
     if settings.currency is not None and not _CURRENCY.fullmatch(settings.currency):

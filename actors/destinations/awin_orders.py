@@ -14,6 +14,7 @@ from actors.destinations.minimise import leaving_properties
 from actors.event import CustomData, Event, Item
 
 REFERENCE_CHARS = 50
+CENT = Decimal("0.01")
 ACQUISITIONS: Mapping[str, str] = {"new": "NEW", "returning": "RETURNING"}
 
 # `<advertiser>_<s>_<hash>`, `gclid_<advertiser>_<gclid>`, two of them joined by a comma; never made up or changed.
@@ -29,6 +30,7 @@ class Row(Struct, frozen=True, kw_only=True):
     price: Decimal
     quantity: int
     category: str
+    code: str  # of its commission group
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -38,7 +40,7 @@ class Order(Struct, frozen=True, kw_only=True):
     amount: Decimal
     currency: str
     channel: str
-    code: str
+    groups: tuple[tuple[str, Decimal], ...]  # each commission group's code and its part of the amount
     awc: str | None
     voucher: str | None
     acquisition: str | None
@@ -47,9 +49,16 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 def order_of(
-    event: Event, *, is_lead: bool, code: str, channel: str, currency: str | None, parameters: Mapping[str, str]
+    event: Event,
+    *,
+    is_lead: bool,
+    code: str,
+    codes: Mapping[str, str],
+    channel: str,
+    currency: str | None,
+    parameters: Mapping[str, str],
 ) -> Order | Drop:
-    """The order, or why Awin could not count it."""
+    """The order, or why Awin could not count it. `code`: its commission group; `codes`: of an item's category."""
     data, awc = event.custom_data, event.user_data.awc
     awc = awc if awc and _AWC.fullmatch(awc) else None
     voucher = (data.coupon or "").strip() or None
@@ -61,16 +70,17 @@ def order_of(
     amount = Decimal(1) if is_lead else amount_of(data)
     if isinstance(amount, Drop):
         return amount
+    rows = () if is_lead else _rows(data, code, codes)
     return Order(
         reference=_reference(event, is_lead),
         amount=amount,
         currency=own_currency,
         channel=channel,
-        code=code,
+        groups=_groups(amount, code, rows),
         awc=awc,
         voucher=voucher,
         acquisition=ACQUISITIONS.get(data.customer_type or ""),
-        rows=() if is_lead else _rows(data),
+        rows=rows,
         custom=tuple(_custom(data, parameters)),
     )
 
@@ -91,13 +101,27 @@ def _reference(event: Event, is_lead: bool) -> str:
     return event.event_id if len(event.event_id) <= REFERENCE_CHARS else sha256(event.event_id)[:REFERENCE_CHARS]
 
 
-def _rows(data: CustomData) -> tuple[Row, ...]:
-    rows = [_row(item) for item in data.items]
+def _groups(amount: Decimal, code: str, rows: tuple[Row, ...]) -> tuple[tuple[str, Decimal], ...]:
+    """The amount divided as the items' prices are, to the cent; the largest part takes what rounding leaves. Items may
+    sum up to another figure: the order's own discount, and tax where prices include it, concern all of them alike."""
+    worth: dict[str, Decimal] = {}
+    for row in rows:
+        worth[row.code] = worth.get(row.code, Decimal(0)) + row.price * row.quantity
+    total = sum(worth.values(), Decimal(0))
+    if len(worth) < 2 or total <= 0 or min(worth.values()) < 0:
+        return ((next(iter(worth)) if len(worth) == 1 else code, amount),)
+    parts = {own: (amount * part / total).quantize(CENT) for own, part in worth.items()}
+    parts[max(parts, key=parts.__getitem__)] += amount - sum(parts.values())
+    return tuple(parts.items())
+
+
+def _rows(data: CustomData, code: str, codes: Mapping[str, str]) -> tuple[Row, ...]:
+    rows = [_row(item, code, codes) for item in data.items]
     whole = tuple(row for row in rows if row is not None)
     return whole if len(whole) == len(rows) else ()
 
 
-def _row(item: Item) -> Row | None:
+def _row(item: Item, code: str, codes: Mapping[str, str]) -> Row | None:
     """None where Awin would miss something; its texts hold no `|`."""
     name = item.name or item.id or ""
     if not name.replace("|", "").strip() or item.price is None:
@@ -109,6 +133,7 @@ def _row(item: Item) -> Row | None:
         price=item.price,
         quantity=1 if item.quantity is None else item.quantity,
         category=item.category or "",
+        code=codes.get(item.category or "", code),
     )
 
 

@@ -1,6 +1,7 @@
 """Awin: what is sent by each of its two ways, what each answer means."""
 
 import json
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -98,6 +99,39 @@ def test_sread_writes_custom_parameters_and_parts_of_texts() -> None:
     fields = dict(parse_qsl(urlsplit(url).query))
     assert (fields["p1"], fields["p2"]) == ("true", "a b")
     assert fields["bd[0]"] == "AW:P|12345|o-1|S1|Shoes _ red & blue|10.50|1|S1|DEFAULT|"
+
+
+GROUPS: dict[str, Any] = {"item_commission_groups": {"shoes": "SHOES", "books": "BOOKS"}}
+
+
+def test_sread_tells_the_parts_of_several_commission_groups() -> None:
+    _, event = read_case("awin", "items_of_two_commission_groups")
+    settings: dict[str, Any] = {"via": "sread", "item_commission_groups": {"Shoes": "SHOES"}}
+    fields = dict(parse_qsl(urlsplit(awin(**settings).request([payload(event, **settings)], ATTEMPT).url).query))
+    assert (fields["amount"], fields["parts"]) == ("109.80", "SHOES:82.40|DEFAULT:27.40")
+    assert [fields[f"bd[{index}]"].split("|")[8] for index in (0, 1)] == ["SHOES", "DEFAULT"]
+
+
+@given(
+    st.lists(st.tuples(st.decimals(0, 1_000, places=2), st.integers(0, 9), st.sampled_from(["shoes", "books", "tea"]))),
+    st.decimals(0, 9_999, places=2),
+)
+def test_parts_of_commission_groups_sum_up_to_the_amount(
+    bought: list[tuple[Decimal, int, str]], value: Decimal
+) -> None:
+    items = tuple(Item(id="S", price=price, quantity=count, category=category) for price, count, category in bought)
+    custom = msgspec.structs.replace(order().custom_data, items=items, value=value)
+    sent = msgspec.json.decode(payload(order(custom_data=custom), **GROUPS).body)
+    parts = [Decimal(str(group["amount"])) for group in sent["commissionGroups"]]
+    assert sum(parts) == Decimal(str(sent["amount"]))
+    assert min(parts) >= 0
+    assert len({group["code"] for group in sent["commissionGroups"]}) == len(parts) <= 3
+
+
+def test_code_of_an_items_commission_group_is_checked() -> None:
+    assert [field for field, _ in awin(item_commission_groups={"Shoes": "shoes"}).problems()] == [
+        "item_commission_groups.Shoes"
+    ]
 
 
 def test_basket_that_makes_an_address_too_long_is_left_out() -> None:
