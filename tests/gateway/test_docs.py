@@ -112,11 +112,13 @@ def test_every_metric_is_on_its_page(family: Counter | Gauge | Histogram) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.platform))
-def test_the_ids_of_a_platform_are_in_its_row_of_match_quality(kind: type[Destination]) -> None:
+def test_what_a_platform_takes_is_in_its_row_of_match_quality(kind: type[Destination]) -> None:
     name = {"google_ads": "google ads, data"}.get(kind.platform, kind.platform)
     [row] = [line for line in page("match-quality.md").splitlines() if line.lower().startswith(f"| {name}")]
     told = {text for text in re.findall(r"`([a-z0-9_]+)`", row) if text in UserData.__struct_fields__}
     assert told == {*kind.click_ids, *kind.browser_ids}
+    cells = [cell.strip() for cell in row.strip("|").split("|")[1:]]
+    assert not kind.match_on or [bool(cell) for cell in cells] == [bool(kind.match_on & bit) for bit, _, _ in WEIGHTS]
 
 
 def test_every_weight_and_every_identifier_is_on_the_page_of_match_quality() -> None:
