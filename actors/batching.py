@@ -1,17 +1,20 @@
 """Groups deliveries into the requests that a platform takes, and splits a refused group.
 
 Deliveries share a request only where their payloads' envelopes are equal. A refused group is halved, and each half goes
-out alone: k bad events in n cost at most 2·k·⌈log₂ n⌉ requests more.
+out alone: k bad events in n cost at most 2·k·⌈log₂ n⌉ requests more. What is replayed has requests of its own, behind
+those of live traffic: they get what that leaves over, and one in `REPLAY_EVERY` where it leaves nothing.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from actors.destinations.base import Limits
 from actors.work import Work
+from store import keys
 
 OVERHEAD_BYTES = 1_024  # of a request's own part, beside its envelope
 LATE_S = 1.0  # a group that has waited so long goes before full ones
+REPLAY_EVERY = 16
 
 
 class _Group:
@@ -28,7 +31,7 @@ class _Group:
         return len(self._lines[0]) + len(self._lines[1])
 
     def add(self, work: Work) -> None:
-        self._lines[work.due.lane].append(work)
+        self._lines[work.due.lane == keys.RETRY_LANE].append(work)
 
     def head(self) -> Work:
         return (self._lines[self._turn] or self._lines[1 - self._turn])[0]
@@ -40,7 +43,71 @@ class _Group:
 
 
 class Lots:
-    """Deliveries that wait for a request, by envelope; the one that waits longest goes first."""
+    """Deliveries that wait for a request: those of live traffic, and behind them those that are replayed."""
+
+    def __init__(self, limits: Limits, linger_s: float, replays_most: Callable[[], int] = lambda: 1) -> None:
+        """`replays_most`: how many requests with replayed deliveries may be under way."""
+        self._live = _Waiting(limits, linger_s)
+        self._replays = _Waiting(limits, linger_s)
+        self._replays_most = replays_most
+        self._replays_out = 0
+        self._overtaken = 0  # live requests that went since the last replayed one, while one waited
+
+    @property
+    def is_empty(self) -> bool:
+        return self._live.is_empty and self._replays.is_empty
+
+    def add(self, work: Work, now_s: float) -> None:
+        self._of(work).add(work, now_s)
+
+    def add_first(self, works: list[Work]) -> None:
+        """Goes out again before all others of its kind, in the same company."""
+        if works:
+            self._of(works[0]).add_first(works)
+
+    def split(self, works: Sequence[Work]) -> None:
+        """Halves a group that one event spoiled; the halves go out first, each by itself."""
+        if works:
+            self._of(works[0]).split(works)
+
+    def clear(self) -> list[Work]:
+        """Gives up all that waits."""
+        return [*self._live.clear(), *self._replays.clear()]
+
+    def is_ready(self, now_s: float) -> bool:
+        wait_s = self.linger_s(now_s)
+        return wait_s is not None and wait_s <= 0
+
+    def linger_s(self, now_s: float) -> float | None:
+        """How long the next request waits for company; None where nothing may go."""
+        waits = [self._live.linger_s(now_s), self._replays.linger_s(now_s) if self._may_replay() else None]
+        return min((wait_s for wait_s in waits if wait_s is not None), default=None)
+
+    def take(self, now_s: float, most: int) -> list[Work] | None:
+        """The deliveries of the next request, at most `most`; None where all still wait for company."""
+        is_replay = self._may_replay() and self._replays.is_ready(now_s)
+        if self._live.is_ready(now_s) and not (is_replay and self._overtaken >= REPLAY_EVERY - 1):
+            self._overtaken += is_replay
+            return self._live.take(now_s, most)
+        if not is_replay:
+            return None
+        self._overtaken = 0
+        self._replays_out += 1
+        return self._replays.take(now_s, most)
+
+    def ended(self, lot: Sequence[Work]) -> None:
+        """The request of these deliveries is over."""
+        self._replays_out -= lot[0].due.lane == keys.REPLAY_LANE
+
+    def _may_replay(self) -> bool:
+        return self._replays_out < self._replays_most()
+
+    def _of(self, work: Work) -> "_Waiting":
+        return self._replays if work.due.lane == keys.REPLAY_LANE else self._live
+
+
+class _Waiting:
+    """Deliveries of one kind that wait for a request, by envelope; the one that waits longest goes first."""
 
     def __init__(self, limits: Limits, linger_s: float) -> None:
         self._limits = limits
@@ -63,12 +130,9 @@ class Lots:
             self._full[envelope] = None
 
     def add_first(self, works: list[Work]) -> None:
-        """Goes out again before all others, in the same company."""
-        if works:
-            self._first.append(works)
+        self._first.append(works)
 
     def clear(self) -> list[Work]:
-        """Gives up all that waits."""
         works = [work for part in self._first for work in part]
         for group in self._groups.values():
             works += [group.pop() for _ in range(len(group))]
@@ -78,9 +142,6 @@ class Lots:
         return works
 
     def split(self, works: Sequence[Work]) -> None:
-        """Halves a group that one event spoiled; the halves go out first, each by itself."""
-        if not works:
-            return
         middle = (len(works) + 1) // 2
         for half in (list(works[middle:]), list(works[:middle])):
             if half:
@@ -91,7 +152,6 @@ class Lots:
         return wait_s is not None and wait_s <= 0
 
     def linger_s(self, now_s: float) -> float | None:
-        """How long the next request waits for company; None where nothing waits."""
         if self._first or self._full:
             return 0.0
         if not self._groups:
@@ -100,7 +160,6 @@ class Lots:
         return max(0.0, oldest.since_s + self._linger_s - now_s)
 
     def take(self, now_s: float, most: int) -> list[Work] | None:
-        """The deliveries of the next request, at most `most`; None where all still wait for company."""
         if self._first:
             return self._take_first(most)
         if not self.is_ready(now_s):

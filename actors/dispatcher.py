@@ -95,7 +95,8 @@ class Dispatcher:
         self._taker = Taker(
             site, destination, hub.store, hub.now_ms, hub.observer, self._redact, open_plaintext, hub.rescan_s
         )
-        self._lots = Lots(destination.limits, linger_s if destination.limits.events > 1 else 0.0)
+        linger_s = linger_s if destination.limits.events > 1 else 0.0
+        self._lots = Lots(destination.limits, linger_s, lambda: max(1, self._gate.in_flight_most // 2))
         self._is_connected, self._sent_s = False, 0.0  # whether connections may be open, and when one was used last
         self._next_due_ms: int | None = None
         self._token = AccessToken(destination, sender, hub.now_ms)
@@ -123,6 +124,13 @@ class Dispatcher:
     def is_limping(self) -> bool:
         """Whether it sends nothing but a probe now and then."""
         return self._gate.paused_for == "error_share" or self._gate.breaker.state != "closed"
+
+    def claim(self, outbox_key: bytes) -> bool:
+        """Keeps a delivery that waits from being sent until `release`; False where it is in hand already."""
+        return self._taker.claim(outbox_key)
+
+    def release(self, outbox_key: bytes) -> None:
+        self._taker.release(outbox_key)
 
     @property
     def _keeps_payloads(self) -> bool:
@@ -215,11 +223,12 @@ class Dispatcher:
 
     async def _send(self, lot: Sequence[Work], is_probe: bool) -> None:
         try:
-            if lot := await self._still_allowed(lot):
-                await self._attempt(lot, is_probe)
+            if allowed := await self._still_allowed(lot):
+                await self._attempt(allowed, is_probe)
             elif is_probe:
                 self._gate.breaker.not_sent()
         finally:
+            self._lots.ended(lot)
             self._gate.end()
             self._is_connected, self._sent_s = True, trio.current_time()
             self._work.set()

@@ -33,6 +33,7 @@ Reason = Literal[
     "attempts_exhausted",
     "outbox_full",
     "destination_removed",
+    "past_window",
     "paused",
     "timeout",
     "unreachable",
@@ -164,6 +165,12 @@ class Observer:
 
     def pace(self, site: str, destination: str, requests_per_s: float, in_flight_most: int) -> None:
         """How many requests a destination may be sent now: in a second (infinite: no bound) and at once."""
+
+    def replays_running(self, running: int) -> None:
+        """How many replay jobs are not over."""
+
+    def replayed(self, site: str, destination: str, outcome: str, count: int = 1) -> None:
+        """Deliveries that a replay job looked at; `outcome` is `queued`, or why they were left out."""
 
     # the process
 

@@ -42,6 +42,11 @@ def elapsed_ms(now_ms: int, then_ms: int) -> int:
     return elapsed if 0 <= elapsed <= CLOCK_JUMP_MS else 0
 
 
+def age_s(occurred_at_ms: int, received_at_ms: int, now_ms: int) -> int:
+    """How old an event is: what had passed when it arrived, by its sender's clock, and what has since, by ours."""
+    return (max(0, received_at_ms - occurred_at_ms) + elapsed_ms(now_ms, received_at_ms)) // 1000
+
+
 class Breaker:
     """Opens after failures in a row; then one probe at a time, later and later, until one succeeds."""
 

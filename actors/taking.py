@@ -17,10 +17,10 @@ from actors.destinations.base import Destination, Drop, Payload
 from actors.event import Consent, Event
 from actors.match_quality import estimate
 from actors.observer import Observer
-from actors.pacing import MOST_MS, elapsed_ms
+from actors.pacing import MOST_MS, age_s
 from actors.redaction import Redactor
 from actors.withdrawal import stated, stricter
-from actors.work import Settled, Work, dropped, event_to_send, work_of
+from actors.work import Settled, Work, dropped, event_to_send, left_out, work_of
 from store import keys
 from store.env import Store
 from store.outbox import Due, due, strays
@@ -28,6 +28,8 @@ from store.records import EventRow
 from store.retention import read_clock
 
 IN_HAND: Final = 4_000  # deliveries taken and not settled, at most: half of them new, half of them retried
+REPLAYS_IN_HAND: Final = 1_000  # and so many that are replayed
+MOST: Final = {keys.NEW_LANE: IN_HAND // 2, keys.RETRY_LANE: IN_HAND // 2, keys.REPLAY_LANE: REPLAYS_IN_HAND}
 FETCH: Final = 256  # rows read in one step
 FARTHEST_MS: Final = MOST_MS + 3_600_000  # no delivery is put off for longer
 STALE_S: Final = 1.0  # what was taken longer ago is asked again whether its visitor still allows it
@@ -52,7 +54,7 @@ class Taken(Struct, frozen=True, kw_only=True):
 
 
 class Taker:
-    """Reads both lanes by turns, so that new deliveries are not stuck behind a long line of retries."""
+    """Reads each lane by itself, so that new deliveries are not stuck behind a long line of retries or replays."""
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class Taker:
         open_plaintext: OpenPlaintext | None,
         rescan_s: float = RESCAN_S,
     ) -> None:
-        self._in_hand: dict[int, set[bytes]] = {keys.NEW_LANE: set(), keys.RETRY_LANE: set()}
+        self._in_hand: dict[int, set[bytes]] = {lane: set() for lane in keys.LANES}
         self._site = site
         self._destination = destination
         self._key = keys.destination(site, destination.id)
@@ -74,7 +76,7 @@ class Taker:
         self._observer = observer
         self._redact = redact
         self._open = open_plaintext if destination.opens_plaintext() else None
-        self._resume = {keys.NEW_LANE: b"", keys.RETRY_LANE: b""}
+        self._resume = dict.fromkeys(keys.LANES, b"")
         self._rescan_s = rescan_s
         self._rescan_at_s = self._expiry_at_s = -math.inf
 
@@ -130,7 +132,18 @@ class Taker:
         return rows
 
     def _most(self, lane: int) -> int:
-        return min(FETCH, IN_HAND // 2 - len(self._in_hand[lane]))
+        return max(0, min(FETCH, MOST[lane] - len(self._in_hand[lane])))
+
+    def claim(self, outbox_key: bytes) -> bool:
+        """Keeps a delivery from being taken until it is released; False where it is in hand."""
+        held = self._in_hand[keys.read_outbox(outbox_key)[1]]
+        if outbox_key in held:
+            return False
+        held.add(outbox_key)
+        return True
+
+    def release(self, outbox_key: bytes) -> None:
+        self._in_hand[keys.read_outbox(outbox_key)[1]].discard(outbox_key)
 
     def let_go(self, work: Work) -> None:
         """The delivery is settled, or waits in the outbox again."""
@@ -168,18 +181,28 @@ class Taker:
             if (purpose := self._destination.denied(event)) is not None and was_denied is None:
                 words = f"the visitor has withdrawn consent ({purpose})"
                 return dropped(work, self._destination.id, "consent_withdrawn", words, now_ms)
-        age_s = self._destination.max_age_s(event)
-        before_ms = max(0, row.received_at_ms - event.occurred_at_ms)
-        old_s = (before_ms + elapsed_ms(now_ms, row.received_at_ms)) // 1000
-        if age_s is not None and old_s > age_s:
-            words = f"the event is {old_s} s old; {self._destination.platform} takes at most {age_s} s"
-            return dropped(work, self._destination.id, "too_old", words, now_ms)
+        if (late := self._late(work, event, now_ms)) is not None:
+            return late
         payload = self._payload(event, row.event)
         if isinstance(payload, Drop):
             return dropped(work, self._destination.id, "not_encodable", self._redact(payload.reason), now_ms)
         work.payload = payload
         work.match = estimate(event, payload.carries, self._destination)
         return work
+
+    def _late(self, work: Work, event: Event, now_ms: int) -> Settled | None:
+        """Why the delivery comes too late, where it does: a replayed one also past the platform's own window."""
+        old_s, most_s = age_s(event.occurred_at_ms, work.received_at_ms, now_ms), self._destination.max_age_s(event)
+        if most_s is not None and old_s > most_s:
+            words = f"the event is {old_s} s old; {self._destination.platform} takes at most {most_s} s"
+            return dropped(work, self._destination.id, "too_old", words, now_ms)
+        window_s = self._destination.deduplicates_for_s(event)
+        if work.is_fenced and window_s is not None and old_s > window_s:
+            words = (
+                f"the event is {old_s} s old; {self._destination.platform} drops a second copy for {window_s} s only"
+            )
+            return left_out(work, self._destination.id, words, now_ms)
+        return None
 
     def _payload(self, event: Event, row: EventRow) -> Payload | Drop:
         try:

@@ -17,6 +17,7 @@ from store.records import DELIVERY, OUTBOX, AttemptRow, DeliveryRow, EventRow, M
 from store.writer import Apply, WriteTxn
 
 ATTEMPTS_KEPT = 30
+RETRIED = {keys.NEW_LANE: keys.RETRY_LANE, keys.RETRY_LANE: keys.RETRY_LANE, keys.REPLAY_LANE: keys.REPLAY_LANE}
 AGAIN_MOST = 20  # a batch whose innocents were refused so often is halved: naming the bad one by one ends nowhere
 
 _event_decoder = msgspec.msgpack.Decoder(Event)
@@ -27,7 +28,7 @@ class Work:
 
     __slots__ = (
         "again", "attempts", "consent", "delivery_id", "due", "first_ms", "match", "payload", "received_at_ms",
-        "refreshes", "status", "taken_at_s", "tries",
+        "refreshes", "replays", "status", "taken_at_s", "tries",
     )  # fmt: skip
 
     def __init__(self, due: Due, event: EventRow, payload: Payload) -> None:
@@ -39,7 +40,9 @@ class Work:
         self.attempts: list[AttemptRow] = list(row.attempts) if row is not None else []
         self.tries = row.tries if row is not None else 0
         self.match = row.match if row is not None else None
-        self.first_ms = next((attempt.at_ms for attempt in self.attempts if attempt.counts), 0)
+        counted = [attempt.at_ms for attempt in self.attempts if attempt.counts][-self.tries :] if self.tries else []
+        self.first_ms = counted[0] if counted else 0  # of this schedule: attempts before a replay are not of it
+        self.replays = row.replays if row is not None else ()
         self.again = 0
         self.refreshes = 0
         self.consent = Consent()  # that it was encoded under
@@ -50,6 +53,11 @@ class Work:
     def sent_match(self) -> MatchRow | None:
         """The estimate for what was sent: for nothing, where there was no attempt."""
         return self.match if self.attempts else None
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether it is replayed, and nobody insisted on sending it past its platform's deduplication window."""
+        return self.due.lane == keys.REPLAY_LANE and bool(self.replays) and not self.replays[-1].is_past_window
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -123,7 +131,7 @@ def settle(
         case Delivered():
             row = DeliveryRow(
                 status="delivered", destination=destination, attempts=attempts, tries=work.tries, words=words,
-                settled_at_ms=now_ms, latency_ms=max(0, now_ms - work.received_at_ms),
+                replays=work.replays, settled_at_ms=now_ms, latency_ms=max(0, now_ms - work.received_at_ms),
                 match=work.sent_match,
             )  # fmt: skip
             return Settled(work=work, row=row)
@@ -136,9 +144,20 @@ def settle(
 def dropped(work: Work, destination: str, reason: Reason, words: str, now_ms: int) -> Settled:
     row = DeliveryRow(
         status="dropped", destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
-        reason=reason, words=words, settled_at_ms=now_ms, match=work.sent_match,
+        replays=work.replays, reason=reason, words=words, settled_at_ms=now_ms, match=work.sent_match,
     )  # fmt: skip
     return Settled(work=work, row=row, reason=reason)
+
+
+def left_out(work: Work, destination: str, words: str, now_ms: int) -> Settled:
+    """A replayed delivery whose turn came past its platform's deduplication window: what was delivered stays so."""
+    mark = work.replays[-1]
+    row = dropped(work, destination, "past_window", words, now_ms).row
+    if mark.status == "delivered":
+        row = msgspec.structs.replace(
+            row, status="delivered", reason="", settled_at_ms=mark.settled_at_ms, latency_ms=mark.latency_ms
+        )
+    return Settled(work=work, row=row, reason="past_window")
 
 
 def _again(
@@ -165,7 +184,7 @@ def waiting(work: Work, destination: str, words: str) -> Settled:
 def _waiting(work: Work, destination: str, words: str, due_ms: int | None) -> DeliveryRow:
     return DeliveryRow(
         status=work.status, destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
-        words=words, next_at_ms=due_ms, match=work.sent_match,
+        replays=work.replays, words=words, next_at_ms=due_ms, match=work.sent_match,
     )  # fmt: skip
 
 
@@ -182,9 +201,9 @@ def settlement(site: str, settled: Sequence[Settled]) -> Apply:
             if not one.is_over:
                 continue
             write.delete("outbox", work.due.outbox_key)
-            _, _, _, shard, sequence = keys.read_outbox(work.due.outbox_key)
+            _, lane, _, shard, sequence = keys.read_outbox(work.due.outbox_key)
             if one.due_ms is not None:
-                key = keys.outbox(destination_key, keys.RETRY_LANE, one.due_ms, shard, sequence)
+                key = keys.outbox(destination_key, RETRIED[lane], one.due_ms, shard, sequence)
                 write.put("outbox", key, OUTBOX.encode(OutboxRow(work.due.event_key)))
             else:
                 write.change_depth(destination_key, -1)

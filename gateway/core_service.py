@@ -7,7 +7,8 @@
 """
 
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from actors.snapshot import Snapshot
 from actors.supervision import keep_running
 from actors.taking import RESCAN_S
 from gateway.removed import Removed
+from gateway.replaying import POLL_S, Replaying
 from gateway.sealing import Sealer
 from store import keys
 from store.env import Store
@@ -48,16 +50,18 @@ class CoreSettings(Struct, frozen=True, kw_only=True):
     idle_s: float = IDLE_S
     rescan_s: float = RESCAN_S
     watch_s: float = WATCH_S
+    replay_poll_s: float = POLL_S
 
 
 class _Running(Struct):
     """A dispatcher and the scope that ends it. It begins when the one before it has ended: two at one outbox would
-    send and book the same deliveries."""
+    send and book the same deliveries. While the lock is held nobody takes the outbox over."""
 
     dispatcher: Dispatcher
     scope: trio.CancelScope
     ended: trio.Event
     after: trio.Event | None = None
+    lock: trio.Lock = msgspec.field(default_factory=trio.Lock)
 
 
 class _Configured(Container[bytes]):
@@ -111,6 +115,9 @@ class CoreService:
             stopwatch=stopwatch, retention_ms=self._retention_ms,
         )  # fmt: skip
         self._removed = Removed(self.core, self._hub, _Configured(self._running, self.core), self._retiring)
+        self._replaying = Replaying(
+            self.core, self._hub, self._held, outbox_limit=settings.outbox_limit, poll_s=settings.replay_poll_s
+        )
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as nursery:
@@ -119,6 +126,7 @@ class CoreService:
             nursery.start_soon(keep_running, "core", self.core.run, self._observer.dead_letter)
             nursery.start_soon(self._watch)
             nursery.start_soon(keep_running, "removed", self._removed.run, self._observer.dead_letter)
+            nursery.start_soon(keep_running, "replays", self._replaying.run, self._observer.dead_letter)
             task_status.started()
 
     def wake(self) -> None:
@@ -204,15 +212,28 @@ class CoreService:
         with running.scope:
             name = f"dispatcher {running.dispatcher.site}/{running.dispatcher.destination.id}"
             await keep_running(name, lambda: self._fresh(running), self._observer.dead_letter)
-        running.ended.set()
+        async with running.lock:
+            running.ended.set()
         if self._retiring.get(running.dispatcher.key) is running.ended:
             del self._retiring[running.dispatcher.key]
 
     async def _fresh(self, running: _Running) -> None:
         """Runs the dispatcher; one that crashed is replaced, since what it had in hand is still in the outbox."""
-        if running.dispatcher.has_run:
-            running.dispatcher = self._dispatcher(running.dispatcher.site, running.dispatcher.destination)
+        async with running.lock:
+            if running.dispatcher.has_run:
+                running.dispatcher = self._dispatcher(running.dispatcher.site, running.dispatcher.destination)
         await running.dispatcher.run()
+
+    @asynccontextmanager
+    async def _held(self, key: bytes) -> AsyncIterator[Dispatcher | None]:
+        """The dispatcher of an outbox, which nobody takes over meanwhile; None where one before it has not ended."""
+        running = self._running.get(key)
+        if running is None:
+            yield None
+            return
+        async with running.lock:
+            is_alone = running.after is None or running.after.is_set()
+            yield running.dispatcher if is_alone and self._running.get(key) is running else None
 
     async def _retire(self, running: _Running) -> None:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_S):

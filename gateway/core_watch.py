@@ -31,13 +31,21 @@ async def tell_alive(data_dir: Path, is_alive: Callable[[], bool]) -> None:
         await trio.sleep(TELL_S)
 
 
+def is_core_alive(data_dir: Path) -> bool:
+    """Whether a core has touched its file lately."""
+    try:
+        return abs(time.time() - (data_dir / ALIVE_FILE).stat().st_mtime) < SILENT_S
+    except FileNotFoundError:
+        return False
+
+
 class CoreWatch:
     """The edge's part: looked at once a second."""
 
     def __init__(self, store: Store, data_dir: Path, shards: int, mailbox_most: int = MAILBOX_MOST) -> None:
         self.is_core_alive = False
         self._store = store
-        self._path = data_dir / ALIVE_FILE
+        self._data_dir = data_dir
         self._shards = shards
         self._mailbox_most = mailbox_most
         self._waiting = 0
@@ -51,8 +59,5 @@ class CoreWatch:
             await trio.sleep(TELL_S)
 
     def look(self) -> None:
-        try:
-            self.is_core_alive = abs(time.time() - self._path.stat().st_mtime) < SILENT_S
-        except FileNotFoundError:
-            self.is_core_alive = False
+        self.is_core_alive = is_core_alive(self._data_dir)
         self._waiting = depth(self._store, read_cursors(self._store, self._shards))

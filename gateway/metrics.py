@@ -138,6 +138,10 @@ class PrometheusObserver(Observer):
             bound=4,
             own=1,
         )
+        self._replays = of.gauge("gateway_replay_jobs", "Replay jobs that are not over.")
+        self._replayed = of.counter(
+            "gateway_replayed_deliveries", "Deliveries that replays looked at.", *whose, "outcome", bound=12, own=10
+        )
         self._breaker = of.gauge("gateway_breaker", "0 closed, 1 half open, 2 open.", *whose, bound=50, own=1)
         self._paused = of.gauge("gateway_paused", "1 while a destination is paused.", *whose, "cause", bound=50, own=3)
         self._rate = of.gauge("gateway_requests_per_second", "Requests allowed.", *whose, bound=30, own=1)
@@ -258,6 +262,12 @@ class PrometheusObserver(Observer):
 
     def match_quality(self, site: str, destination: str, platform: str, score: float) -> None:
         self._match.at(site, destination, platform).observe(score)
+
+    def replays_running(self, running: int) -> None:
+        self._replays.at().value = running
+
+    def replayed(self, site: str, destination: str, outcome: str, count: int = 1) -> None:
+        self._replayed.at(site, destination, outcome).value += count
 
     def breaker(self, site: str, destination: str, state: BreakerState) -> None:
         self._breaker.set(BREAKER_VALUES.get(state, 0), site, destination)

@@ -89,5 +89,4 @@ class Removed:
         return True
 
     def _rows(self, key: bytes) -> list[Due]:
-        lanes = (keys.NEW_LANE, keys.RETRY_LANE)
-        return [row for lane in lanes for row in due(self._hub.store, key, lane, b"", EVER_MS, STEP, set()).rows]
+        return [row for lane in keys.LANES for row in due(self._hub.store, key, lane, b"", EVER_MS, STEP, set()).rows]

@@ -14,7 +14,7 @@ from msgspec import Struct
 from store import keys
 from store.env import Store
 from store.errors import Unreadable
-from store.records import BOOKS, BooksRow
+from store.records import BOOKS, BooksRow, DeliveryRow
 
 RECENT_HOURS: Final = 48  # looked at each time
 SLICES: Final = 24  # of the older hours, one is looked at each time
@@ -38,6 +38,13 @@ def imbalance(destination: str, counts: dict[str, int]) -> int:
         return counts.get("accepted", 0) - sum(counts.get(column, 0) for column in SITE_COLUMNS)
     ended = sum(count for column, count in counts.items() if column in DELIVERY_COLUMNS or column.startswith(PREFIXES))
     return counts.get("processed", 0) - ended
+
+
+def column_of(row: DeliveryRow | None) -> str:
+    """The column of the books that a delivery is in; one without a row was never tried."""
+    if row is None:
+        return "queued"
+    return f"dropped:{row.reason}" if row.status == "dropped" else row.status
 
 
 def difference(store: Store) -> int:

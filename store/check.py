@@ -5,6 +5,7 @@ run it, on a store at rest or on a live one.
     check_books.py      the books: balanced, and equal to a recount hour by hour
     check_outbox.py     each delivery in exactly one place; depths
     check_actors.py     alarms and the states they wake
+    check_replays.py    replay jobs and the marks of those that run
     here                configuration versions, and what destinations are doing, can be read
 
 It reads in pages, each in a short transaction, in bounded memory. On a live store rows change between two pages, so
@@ -19,6 +20,7 @@ from store.check_actors import check_actors
 from store.check_books import check_books
 from store.check_log import check_events, check_indexes, check_log
 from store.check_outbox import check_outbox
+from store.check_replays import check_replays
 from store.env import NAMES, Store
 from store.findings import Findings, pages
 from store.records import STANDING, VERSION
@@ -40,6 +42,7 @@ def check(store: Store, shards: int) -> Report:
     findings = Findings()
     check_config(store, findings)
     check_standing(store, findings)
+    check_replays(store, findings)
     check_log(store, shards, findings)
     check_indexes(store, findings)
     check_events(store, findings)

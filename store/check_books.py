@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import lmdb
 
 from store import keys
-from store.books import imbalance
+from store.books import column_of, imbalance
 from store.check_log import DIGEST_BYTES, watermark
 from store.env import Store
 from store.findings import Findings, decode, get, page, pages
 from store.purge import head_at
-from store.records import BOOKS, DEAD, DELIVERY, EVENT, LOG, DeliveryRow, EventRow
+from store.records import BOOKS, DEAD, DELIVERY, EVENT, LOG, EventRow
 
 HOUR_BYTES = 12  # site and hour, in front of the destination
 TRIES = 2
@@ -166,10 +166,3 @@ def _count_deliveries(
     for destination, reason in event.not_routed.items():
         counts = found.setdefault(hour + keys.destination(event.site, destination), Counter())
         counts.update({"processed": 1, f"not_routed:{reason}": 1})
-
-
-def column_of(row: DeliveryRow | None) -> str:
-    """The column of the books that a delivery is in; one without a row was never tried."""
-    if row is None:
-        return "queued"
-    return f"dropped:{row.reason}" if row.status == "dropped" else row.status

@@ -54,6 +54,7 @@ NAMES: Final = (
     "config",
     "quarantine",
     "standing",
+    "replay",
 )
 
 

@@ -13,7 +13,7 @@ from store.errors import Unreadable
 EVENT_KEY_BYTES = 29
 U64_BYTES = 8
 DIGEST_BYTES = 8  # of what the configuration names: a site, a destination
-NEW_LANE, RETRY_LANE = 0, 1
+NEW_LANE, RETRY_LANE, REPLAY_LANE = LANES = (0, 1, 2)  # of an outbox; what is replayed goes behind live traffic
 
 _U16 = struct.Struct(">H")
 _U64 = struct.Struct(">Q")
@@ -23,6 +23,7 @@ _OUTBOX = struct.Struct(">8sBQHQ")
 _SITE_EVENT = struct.Struct(">8sQHQ")
 _BOOKS = struct.Struct(">8sI8s")
 HOUR_MS = 3_600_000
+REPLAYS, RUNNING_REPLAYS = b"j", b"r"
 
 
 @lru_cache(maxsize=1024)
@@ -212,3 +213,21 @@ def stored_config(version: int) -> bytes:
 def read_stored_config(key: bytes) -> int:
     """The number of the version."""
     return read_u64(key[len(STORED_CONFIG) :])
+
+
+# --- replays -------------------------------------------------------------------------------------------------------
+
+
+def replay(number: int) -> bytes:
+    """A replay job by its number, in the order in which they were asked for."""
+    return REPLAYS + _U64.pack(number)
+
+
+def running_replay(number: int) -> bytes:
+    """The mark of a job that is not over: what runs is one short range scan, however many jobs are kept."""
+    return RUNNING_REPLAYS + _U64.pack(number)
+
+
+def read_replay(key: bytes) -> int:
+    """The number of a job, of either key. Raises Unreadable."""
+    return read_u64(key[1:])

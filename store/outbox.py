@@ -70,7 +70,7 @@ def strays(
 
 
 def oldest_due_ms(store: Store, destination_key: bytes) -> int | None:
-    """The earliest due time in both lanes."""
+    """The earliest due time of live traffic: what is replayed may wait behind it for long."""
     found: list[int] = []
     with store.read() as txn, txn.cursor(db=store.dbs["outbox"]) as cursor:
         for lane in (keys.NEW_LANE, keys.RETRY_LANE):

@@ -18,6 +18,7 @@ EventStatus = Literal["held", "processed", "merged", "duplicate"]
 DeliveryStatus = Literal["queued", "delivered", "failed", "dropped"]
 StandingState = Literal["sending", "probing", "paused"]
 StandingCause = Literal["", "credentials", "error_share", "operator", "breaker"]
+ReplayState = Literal["running", "done", "cancelled"]
 
 
 class LogRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -110,6 +111,18 @@ class MatchRow(Struct, frozen=True, kw_only=True, array_like=True):
     taken: int
 
 
+class ReplayMark(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One replay of a delivery: by which job, and what the delivery was before."""
+
+    job: int
+    at_ms: int
+    status: DeliveryStatus
+    reason: str = ""
+    settled_at_ms: int | None = None
+    latency_ms: int | None = None
+    is_past_window: bool = False  # it was insisted on, though the platform may no longer know a copy
+
+
 class DeliveryRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event on its way to one destination. Written with its first attempt; before that it is in the outbox only."""
 
@@ -123,6 +136,7 @@ class DeliveryRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     settled_at_ms: int | None = None
     latency_ms: int | None = None  # from arrival to the platform's yes
     match: MatchRow | None = None  # None: nothing was sent, the platform looks for nobody, or the row is older
+    replays: tuple[ReplayMark, ...] = ()  # the last ones
 
 
 class Sighting(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -231,6 +245,29 @@ class SealingKey(Struct, frozen=True, kw_only=True):
     key_id: bytes
 
 
+class ReplayRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One replay job: what was asked for, and how far it is."""
+
+    number: int
+    site: str
+    destination: str
+    since_ms: int  # of the arrival of events, the end not included
+    until_ms: int
+    statuses: tuple[DeliveryStatus, ...]
+    event_name: str = ""  # empty: of any name
+    is_past_window: bool = False
+    asked_by: str = ""
+    asked_at_ms: int = 0
+    state: ReplayState = "running"
+    words: str = ""  # what it waits for, or why it ended
+    cursor: bytes = b""  # the last message looked at: its key in the index by time
+    first_ms: int = 0  # arrival of the first message in that time
+    messages: int = 0  # looked at
+    counts: dict[str, int] = {}  # deliveries by what became of them
+    examples: dict[str, str] = {}  # of what was left out, an event's id for each reason
+    ended_at_ms: int | None = None
+
+
 class SetAside(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A row that could not be read, as it was found; retention takes it, and a message of the log with it."""
 
@@ -287,6 +324,7 @@ VERSION: Codec[VersionRow] = Codec(VersionRow)
 STORED_CONFIG: Codec[StoredConfig] = Codec(StoredConfig)
 SEALING_KEY: Codec[SealingKey] = Codec(SealingKey)
 SET_ASIDE: Codec[SetAside] = Codec(SetAside)
+REPLAY: Codec[ReplayRow] = Codec(ReplayRow)
 STANDING: Codec[Standing] = Codec(Standing)
 
 

@@ -219,6 +219,7 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     match_on: ClassVar[int] = 0  # bits of carried.py: what the platform finds people by; 0: it looks for none
     click_ids: ClassVar[tuple[str, ...]] = ()  # fields of `UserData` that hold the platform's own click id
     browser_ids: ClassVar[tuple[str, ...]] = ()  # and its own id of a browser
+    dedup_window_s: ClassVar[int | None] = None  # for how long it drops a second copy; None: its pages name no time
     needs_plaintext: ClassVar[bool] = False  # opens the sealed plaintext, where the site keeps it
     default_base_url: ClassVar[str]
 
@@ -260,6 +261,10 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     def heed(self, response: Response, now_ms: int) -> Quota:
         """What the answer's headers say about asking again."""
         return read_quota(response.headers, now_ms)
+
+    def deduplicates_for_s(self, event: Event) -> int | None:
+        """For how long the platform drops a second copy of this event; None where it names no time, or drops none."""
+        return self.dedup_window_s
 
     def api_url(self, path: str) -> str:
         """The address of the platform's API, on `base_url` where one is set."""

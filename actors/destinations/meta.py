@@ -112,6 +112,7 @@ class Meta(Destination, frozen=True, kw_only=True, tag="meta"):
 
     platform: ClassVar[str] = "meta"
     limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, age_s=7 * DAY_S)
+    dedup_window_s: ClassVar[int | None] = 2 * DAY_S
     names: ClassVar[Mapping[str, str | None]] = NAMES
     match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
     click_ids: ClassVar[tuple[str, ...]] = ("fbc",)

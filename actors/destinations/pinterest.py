@@ -24,6 +24,7 @@ import msgspec
 from actors.destinations import ads_shared as shared
 from actors.destinations import carried
 from actors.destinations.base import (
+    DAY_S,
     Attempt,
     CredentialCheck,
     Destination,
@@ -88,6 +89,7 @@ class Pinterest(Destination, frozen=True, kw_only=True, tag="pinterest"):
     limits: ClassVar[Limits] = Limits(
         events=1_000, body_bytes=1_000_000, answer_bytes=1_000 * EVENT_RESULT_BYTES, rate=Rate("5000/min")
     )
+    dedup_window_s: ClassVar[int | None] = 2 * DAY_S
     names: ClassVar[Mapping[str, str | None]] = NAMES
     match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
     click_ids: ClassVar[tuple[str, ...]] = ("epik",)
@@ -116,6 +118,10 @@ class Pinterest(Destination, frozen=True, kw_only=True, tag="pinterest"):
     def judge_check(self, response: Response) -> CredentialCheck:
         [verdict] = verdicts_of(response, [SAMPLE], self.access_token)
         return by_acceptance(verdict)
+
+    def deduplicates_for_s(self, event: Event) -> int | None:
+        """Offline events are not deduplicated."""
+        return None if _action_source(event) == "offline" else self.dedup_window_s
 
     def encode(self, event: Event) -> Payload | Drop:
         if purpose := self.denied(event):

@@ -98,6 +98,7 @@ class Reddit(Destination, frozen=True, kw_only=True, tag="reddit"):
     limits: ClassVar[Limits] = Limits(
         events=1_000, body_bytes=1_000_000, age_s=7 * DAY_S, rate=Rate("5000/min")
     )  # bytes: not documented
+    dedup_window_s: ClassVar[int | None] = 2 * DAY_S  # "within two days"
     names: ClassVar[Mapping[str, str | None]] = NAMES
     match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
     click_ids: ClassVar[tuple[str, ...]] = ("rdt_cid",)

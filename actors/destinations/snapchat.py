@@ -99,6 +99,7 @@ class Snapchat(Destination, frozen=True, kw_only=True, tag="snapchat"):
     limits: ClassVar[Limits] = Limits(
         events=2_000, body_bytes=1_000_000, age_s=7 * DAY_S, answer_bytes=1_000_000, rate=Rate("10/s")
     )
+    dedup_window_s: ClassVar[int | None] = 2 * DAY_S
     names: ClassVar[Mapping[str, str | None]] = NAMES
     without_sale: ClassVar[bool] = False
     takes_custom: ClassVar[bool] = False

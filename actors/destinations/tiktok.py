@@ -100,6 +100,7 @@ class TikTok(Destination, frozen=True, kw_only=True, tag="tiktok"):
 
     platform: ClassVar[str] = "tiktok"
     limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, age_s=28 * DAY_S, rate=Rate("1000/s"))
+    dedup_window_s: ClassVar[int | None] = 2 * DAY_S
     names: ClassVar[Mapping[str, str | None]] = NAMES
     match_on: ClassVar[int] = carried.kinds_of(IDENTIFIERS)
     click_ids: ClassVar[tuple[str, ...]] = ("ttclid",)

@@ -7,6 +7,7 @@ check_store.py  the consistency check
 connect.py      stores a destination             connect_options.py makes its options of the adapter's settings
 destinations.py lists them, and disconnects      pausing.py pauses and resumes; secrets.py changes and re-seals secrets
 try_event.py    one event at one destination     trial.py makes its request and reads the answer
+replay.py       deliveries sent again            replay_page.py shows jobs, dry runs, progress
 demo.py         the main job in one command      demo_world.py, demo_traffic.py, demo_numbers.py, demo_view.py,
                                                  demo_promises.py
 reading.py      what they share: the store opened for reading, sites, times; facts.py reads one event
@@ -23,7 +24,7 @@ from gateway import exit_codes
 
 ORDER: Final = (
     "run", "demo", "connect", "destinations", "disconnect", "pause", "resume", "secret", "explain", "deliveries",
-    "stream", "try", "check-config", "check-store",
+    "stream", "try", "replay", "check-config", "check-store",
 )  # fmt: skip
 MODULES: Final[Mapping[str, str]] = {
     "demo": "gateway.commands.demo:demo",
@@ -37,6 +38,7 @@ MODULES: Final[Mapping[str, str]] = {
     "deliveries": "gateway.commands.deliveries:deliveries",
     "stream": "gateway.commands.stream:stream",
     "try": "gateway.commands.try_event:try_event",
+    "replay": "gateway.commands.replay:replay",
     "check-store": "gateway.commands.check_store:check_store",
 }
 

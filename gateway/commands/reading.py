@@ -66,6 +66,22 @@ def open_store(config_path: Path | None, data_dir: Path | None) -> Iterator[Stor
         store.close()
 
 
+@contextmanager
+def open_store_to_write(config_path: Path | None, data_dir: Path | None) -> Iterator[Store]:
+    """The store, for a command that changes something, also beside a running gateway. Ends it where none is there."""
+    path, budget_bytes = store_place(config_path, data_dir)
+    if not (path / "data.mdb").exists():
+        _no_store(path, StoreError("no store is there"))
+    try:
+        store = Store(path, budget_bytes=budget_bytes)
+    except StoreError as error:
+        _no_store(path, error)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
 def store_place(config_path: Path | None, data_dir: Path | None) -> tuple[Path, int]:
     """The store's directory and its disk budget. Ends the command where the configuration has faults."""
     if data_dir is not None:

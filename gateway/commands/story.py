@@ -13,7 +13,7 @@ from actors.event import Event
 from actors.pacing import MOST_ATTEMPTS
 from gateway.commands.match_story import MatchStory, match_story
 from gateway.commands.reading import rfc3339, shown_span, shown_time
-from store.records import AttemptRow, Copy, DeliveryRow, EventRow
+from store.records import AttemptRow, Copy, DeliveryRow, EventRow, ReplayMark
 
 DIGEST_CHARS = 8
 SPOKEN = {"meta": "Meta", "ga4": "GA4", "google_ads": "Google Ads", "webhook": "the receiver"}
@@ -55,6 +55,16 @@ class AttemptStory(Struct, frozen=True, kw_only=True):
     words: str
 
 
+class ReplayStory(Struct, frozen=True, kw_only=True):
+    """It was queued again: by which job, and what it was before."""
+
+    at: str
+    job: int
+    before: str
+    reason: str = ""
+    past_window: bool = False
+
+
 class DestinationStory(Struct, frozen=True, kw_only=True):
     destination: str
     platform: str
@@ -63,6 +73,7 @@ class DestinationStory(Struct, frozen=True, kw_only=True):
     reason: str = ""
     words: str = ""
     attempts: tuple[AttemptStory, ...] = ()
+    replays: tuple[ReplayStory, ...] = ()
     next_attempt_at: str | None = None
     settled_at: str | None = None
     latency_ms: int | None = None
@@ -207,10 +218,17 @@ def _delivery(destination: str, platform: str, facts: Facts) -> DestinationStory
         reason=row.reason,
         words=row.words,
         attempts=tuple(map(_attempt, row.attempts)),
+        replays=tuple(map(_replay, row.replays)),
         next_attempt_at=rfc3339(next_ms) if next_ms is not None else None,
         settled_at=rfc3339(row.settled_at_ms) if row.settled_at_ms is not None else None,
         latency_ms=row.latency_ms,
         match_quality=match_story(row.match, platform, user) if row.match is not None else None,
+    )
+
+
+def _replay(mark: ReplayMark) -> ReplayStory:
+    return ReplayStory(
+        at=rfc3339(mark.at_ms), job=mark.job, before=mark.status, reason=mark.reason, past_window=mark.is_past_window
     )
 
 
@@ -238,6 +256,8 @@ def _why(row: DeliveryRow, platform: str, next_ms: int | None) -> str:
         case "failed":
             when = f"the next is at {shown_time(next_ms)} UTC" if next_ms is not None else "it is tried again"
             return f"Not counted yet: attempt {row.tries} of {MOST_ATTEMPTS} failed; {when}."
+    if row.replays and not any(attempt.at_ms >= row.replays[-1].at_ms for attempt in row.attempts):
+        return "Not counted yet: a replay queued it again; it goes out behind live traffic."
     if row.attempts and row.attempts[-1].outcome == "pause":
         return f"Not counted yet: {platform} refuses the credentials; it goes out once they are replaced."
     return f"Not counted yet: it was {platform}'s probe while the breaker was open; that cost no attempt."
@@ -251,6 +271,7 @@ def _why_dropped(row: DeliveryRow, platform: str) -> str:
         "platform_refused": f"{platform} refused it for good",
         "attempts_exhausted": f"all {row.tries} attempts failed",
         "outbox_full": "the destination's outbox was full when it came",
+        "past_window": f"its replay came past {platform}'s own deduplication window, where it could count twice",
         "destination_removed": "the destination was taken out of the configuration",
         "unreadable": "the stored event can no longer be read",
     }

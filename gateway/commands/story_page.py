@@ -9,7 +9,7 @@ from rich.text import Text
 
 from gateway.commands.match_story import match_words
 from gateway.commands.reading import shown_span, visible
-from gateway.commands.story import AttemptStory, DestinationStory, Story
+from gateway.commands.story import AttemptStory, DestinationStory, ReplayStory, Story
 
 STYLES = {"delivered": "green", "queued": "yellow", "failed": "yellow", "dropped": "red", "not_routed": "dim"}
 FROM = {
@@ -110,8 +110,16 @@ def _destination(one: DestinationStory, received_at: str) -> Iterator[Renderable
         yield _line(f"said: {visible(one.words)}", 13)
     if one.match_quality is not None:
         yield _line(match_words(one.match_quality), 13)
+    for replay in one.replays:
+        yield _line(_replayed(replay, received_at), 13)
     if one.attempts:
         yield _indented(_attempts(one.attempts, received_at), 13)
+
+
+def _replayed(replay: ReplayStory, received_at: str) -> str:
+    before = f"{replay.before} ({replay.reason})" if replay.reason else replay.before
+    insisted = ", also past the platform's window" if replay.past_window else ""
+    return f"replayed {_since(replay.at, received_at)} by job {replay.job}; it was {before} before{insisted}"
 
 
 def _attempts(attempts: tuple[AttemptStory, ...], received_at: str) -> Table:

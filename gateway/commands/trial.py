@@ -9,7 +9,8 @@ stands as `***`, also where it is quoted for a URL or escaped for JSON.
     verdict_in_words(verdict)                what the platform's answer means
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
 import msgspec
@@ -40,6 +41,10 @@ from actors.work import delivery_id
 from store import keys
 
 HIDDEN: Final = "***"
+SHORT_CHARS: Final = 4  # shorter values of a person ("us", "m") are parts of ordinary words
+
+_DIGEST: Final = re.compile(r"\b[0-9a-fA-F]{64}\b")
+_EMAIL: Final = re.compile(r"[\w.+%-]{1,64}@[\w.-]{1,255}")
 
 Outcome = Literal["delivered", "again", "refused", "paused"]
 
@@ -154,6 +159,37 @@ def shown_request(request: Request, hide: Hide) -> Shown:
         headers=tuple((name, hide(value)) for name, value in request.headers),
         body=_shown_body(hide(request.body.decode("utf-8", "replace"))),
     )
+
+
+def hide_person(shown: Shown, event: Event) -> Shown:
+    """The request without what it says of a person: the values of the event's identifiers, in whatever form."""
+    values = sorted(set(_strings(msgspec.to_builtins(event.user_data))), key=len, reverse=True)
+
+    def hide(text: str) -> str:
+        for value in values:
+            for form in sorted(forms_of(value), key=len, reverse=True):
+                text = text.replace(form, HIDDEN)
+        return _DIGEST.sub(HIDDEN, _EMAIL.sub(HIDDEN, text))
+
+    body = shown.body if isinstance(shown.body, str) else bytes(shown.body).decode()
+    return Shown(
+        method=shown.method,
+        url=hide(shown.url),
+        headers=tuple((name, hide(value)) for name, value in shown.headers),
+        body=_shown_body(hide(body)),
+    )
+
+
+def _strings(value: object) -> Iterator[str]:
+    match value:
+        case str() if len(value) >= SHORT_CHARS:
+            yield value
+        case list() | tuple():
+            for one in value:
+                yield from _strings(one)
+        case dict():
+            for one in value.values():
+                yield from _strings(one)
 
 
 def _shown_body(text: str) -> Raw | str:

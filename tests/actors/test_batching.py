@@ -6,7 +6,7 @@ from math import ceil, log2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.batching import LATE_S, OVERHEAD_BYTES, Lots
+from actors.batching import LATE_S, OVERHEAD_BYTES, REPLAY_EVERY, Lots
 from actors.destinations.base import Limits, Payload
 from actors.work import Work
 from store.outbox import Due
@@ -104,6 +104,47 @@ def test_new_and_retried_deliveries_go_by_turns() -> None:
     made = lots(*(work(number, lane=1) for number in range(6)), *(work(number) for number in range(10, 13)))
     assert numbers(made.take(1.0, 4)) == [10, 0, 11, 1]
     assert numbers(made.take(1.0, 10)) == [12, 2, 3, 4, 5]
+
+
+# --- replays -------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_replayed_has_requests_of_its_own_and_goes_behind_live_traffic() -> None:
+    made = lots(*(work(number, lane=2) for number in range(3)), work(10), work(11, lane=1))
+    first, second = made.take(1.0, 10), made.take(1.0, 10)
+    assert (sorted(numbers(first)), numbers(second)) == ([10, 11], [0, 1, 2])
+
+
+def test_constant_live_traffic_leaves_one_request_in_sixteen_to_replays() -> None:
+    made = lots(*(work(1_000 + number, lane=2) for number in range(30)), events=10)
+    kinds = []
+    for number in range(3 * REPLAY_EVERY):
+        for index in range(10):
+            made.add(work(number * 10 + index), 1.0)
+        lot = made.take(1.0, 10) or []
+        made.ended(lot)
+        kinds.append(number_of(lot[0]) >= 1_000)
+    assert [index for index, is_replay in enumerate(kinds) if is_replay] == [15, 31, 47]
+
+
+def test_replays_take_only_as_many_requests_at_once_as_they_may() -> None:
+    made = Lots(Limits(events=1), 0.0, lambda: 2)
+    for number in range(4):
+        made.add(work(number, lane=2), 0.0)
+    under_way = [made.take(0.0, 1), made.take(0.0, 1)]
+    assert made.take(0.0, 1) is None
+    assert made.linger_s(0.0) is None
+    made.ended(under_way[0] or [])
+    assert numbers(made.take(0.0, 1)) == [2]
+
+
+def test_parts_of_a_refused_replay_stay_behind_live_traffic() -> None:
+    made = lots(*(work(number, lane=2) for number in range(4)), events=4)
+    refused = made.take(0.0, 4) or []
+    made.split(refused)
+    made.ended(refused)
+    made.add(work(9), 0.0)
+    assert [numbers(made.take(5.0, 4)), numbers(made.take(5.0, 4))] == [[9], [0, 1]]
 
 
 # --- splitting -----------------------------------------------------------------------------------------------------

@@ -124,7 +124,9 @@ class Life:
         self._scope = trio.CancelScope()
         self._calls: dict[int, trio.CancelScope] = {}
         self.writer = MortalWriter(store, random, crash, self.die)
-        settings = CoreSettings(shards=SHARDS, idle_s=rescan_s, rescan_s=rescan_s, watch_s=rescan_s)
+        settings = CoreSettings(
+            shards=SHARDS, idle_s=rescan_s, rescan_s=rescan_s, watch_s=rescan_s, replay_poll_s=rescan_s
+        )
         self.service = CoreService(
             store, self.writer, snapshot, now_ms=now_ms, random=random, observer=observer, make_sender=make_sender,
             sealers={}, settings=settings, stopwatch=trio.current_time,

@@ -20,6 +20,7 @@ from actors.observer import Observer
 from actors.runtime import KINDS, Core
 from actors.snapshot import Snapshot
 from actors.warm import WarmActors
+from gateway.replaying import Replaying
 from store import keys
 from store.check import Report, check
 from store.env import Store, Usage, fetch
@@ -118,6 +119,7 @@ class World:
         outbox_limit: int = 1_000,
         kinds: Mapping[str, type[Actor[Any]]] = KINDS,
         actors_kept: int = 50_000,
+        has_replays: bool = False,
     ) -> None:
         self.path = path
         self.snapshot = snapshot
@@ -129,6 +131,7 @@ class World:
         self._outbox_limit = outbox_limit
         self._kinds = kinds
         self._actors_kept = actors_kept
+        self.has_replays = has_replays  # looked for twice a second, which makes days of virtual time dear
         self.dispatchers: dict[str, Dispatcher] = {}
         self._open()
 
@@ -193,10 +196,16 @@ class World:
         }
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.core.run)
+            if self.has_replays:
+                nursery.start_soon(Replaying(self.core, hub, self._held, outbox_limit=self._outbox_limit).run)
             for dispatcher in self.dispatchers.values():
                 nursery.start_soon(dispatcher.run)
             yield
             nursery.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _held(self, key: bytes) -> AsyncIterator[Dispatcher | None]:
+        yield next((one for one in self.dispatchers.values() if one.key == key), None)
 
     def _sender(self, destination: str) -> FakeSender:
         return self.senders.setdefault(destination, FakeSender())
