@@ -91,14 +91,14 @@ class Sent(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
 
 
 class Awin(Destination, frozen=True, kw_only=True, tag="awin"):
-    advertiser_id: str
+    advertiser_id: str  # the account: digits
     api_key: Secret | None = None  # a user's token, from ui.awin.com/awin-api; not for `sread`
-    via: Literal["conversion_api", "sread"] = "conversion_api"
+    via: Literal["conversion_api", "sread"] = "conversion_api"  # the Conversion API, or sread.php, which needs no token
     channel: str = "aw"  # who had the last click
     channel_property: str | None = None  # a custom property of the event that says it
     sales: tuple[str, ...] = ()  # event names that are orders too
     leads: tuple[str, ...] = ()  # event names that are leads: their amount is 1
-    commission_group: str = "DEFAULT"
+    commission_group: str = "DEFAULT"  # its code
     commission_groups: dict[str, str] = field(default_factory=dict)  # event name -> its own commission group
     item_commission_groups: dict[str, str] = field(default_factory=dict)  # category of an item -> its own
     currency: str | None = None  # of events that name none, such as leads

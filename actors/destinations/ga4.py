@@ -80,7 +80,7 @@ class Ga4(Destination, frozen=True, kw_only=True, tag="ga4"):
     value: Literal["items", "order"] = "items"  # what `value` holds: the items' revenue, or the whole order
     debug_mode: bool = False  # events also show in DebugView; they count as others do
     validate_only: bool = False  # ask the validation endpoint: nothing is recorded, faults are told
-    validation_behavior: Literal["RELAXED", "ENFORCE_RECOMMENDATIONS"] | None = None
+    validation_behavior: Literal["RELAXED", "ENFORCE_RECOMMENDATIONS"] | None = None  # how strict `validate_only` is
 
     platform: ClassVar[str] = "ga4"
     limits: ClassVar[Limits] = Limits(events=25, body_bytes=REQUEST_BYTES - WRAPPING_BYTES, age_s=3 * DAY_S)

@@ -61,23 +61,23 @@ class GoogleAds(Destination, frozen=True, kw_only=True, tag="google_ads"):
     conversion_actions: dict[str, str] = field(default_factory=dict)  # event name -> id of the conversion action
     conversion_labels: dict[str, str] = field(default_factory=dict)  # label sent with an event -> the same
     is_label_action: bool = False  # a label of digits only is itself the id of the conversion action
-    via: Literal["data_manager", "google_ads_api"] = "data_manager"
+    via: Literal["data_manager", "google_ads_api"] = "data_manager"  # way A, Data Manager; way B, the Google Ads API
     validate_only: bool = False  # test mode: checked, not counted
     api_version: str = "v26"  # of the Google Ads API
     user_identifiers: bool = True  # send hashed email, phone and address
     conversion_environment: bool = False  # way A: send WEB or APP; some accounts are refused for it
     merchant_id: str | None = None  # Merchant Center account; with it cart data is sent
-    feed_country: str | None = None
-    feed_language: str | None = None
+    feed_country: str | None = None  # of the product feed: two letters
+    feed_language: str | None = None  # of the product feed: two letters
     feed_label: str | None = None  # way B; default: feed_country
     custom_variables: dict[str, str] = field(default_factory=dict)  # custom property -> A: id, B: name of the variable
     quota_project: str | None = None  # Google Cloud project that pays, where user credentials need one
     access_token: Secret | None = None  # a fixed one, or the next three, or a service account
-    client_id: str | None = None
-    client_secret: Secret | None = None
-    refresh_token: Secret | None = None
+    client_id: str | None = None  # what a new token is asked for with, all three
+    client_secret: Secret | None = None  # see client_id
+    refresh_token: Secret | None = None  # see client_id
     service_account: Secret | None = None  # the text of its JSON key file
-    token_url: str = "https://oauth2.googleapis.com/token"
+    token_url: str = "https://oauth2.googleapis.com/token"  # where a new token comes from
 
     platform: ClassVar[str] = "google_ads"
     # 90 days is the longest click window there is (section 8); body bytes are not documented.

@@ -88,12 +88,12 @@ _LEAD = re.compile(re.escape(LEAD_URN) + r"[\x21-\x7e]{1,500}")
 class LinkedIn(Destination, frozen=True, kw_only=True, tag="linkedin"):
     conversion_rules: dict[str, str] = field(default_factory=dict)  # event name -> id of the conversion rule
     access_token: Secret | None = None  # of Direct API in Signals Manager; or the next three
-    client_id: str | None = None
-    client_secret: Secret | None = None
+    client_id: str | None = None  # what a new token is asked for with, all three
+    client_secret: Secret | None = None  # see client_id
     refresh_token: Secret | None = None  # lives a year in all
-    token_url: str = "https://www.linkedin.com/oauth/v2/accessToken"
+    token_url: str = "https://www.linkedin.com/oauth/v2/accessToken"  # where a new token comes from
     user_info: Literal["hashed", "plain"] | None = None  # send names and country: hashed, or opened from the seal
-    api_version: str = "202609"
+    api_version: str = "202609"  # the `LinkedIn-Version` header
 
     platform: ClassVar[str] = "linkedin"
     # Body bytes are not documented. An answer has a line or a status for each event.

@@ -106,9 +106,9 @@ _CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 class Meta(Destination, frozen=True, kw_only=True, tag="meta"):
     pixel_id: str  # the dataset's number, from Events Manager
-    access_token: Secret
+    access_token: Secret  # from Events Manager, for that dataset
     test_event_code: str | None = None  # events also show in Events Manager under Test Events; they count as others do
-    api_version: str = "v26.0"
+    api_version: str = "v26.0"  # of the Graph API
 
     platform: ClassVar[str] = "meta"
     limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, age_s=7 * DAY_S)

@@ -83,7 +83,7 @@ class Pinterest(Destination, frozen=True, kw_only=True, tag="pinterest"):
     value: Literal["order", "items"] = "order"  # what `value` holds; Pinterest recommends: without tax and shipping
     custom_name: str | None = None  # one name for all custom events, such as "custom"; default: each its own
     test: bool = False  # nothing is recorded; the events show under Test events
-    api_version: str = "v5"
+    api_version: str = "v5"  # of the API's address
 
     platform: ClassVar[str] = "pinterest"
     limits: ClassVar[Limits] = Limits(

@@ -92,7 +92,7 @@ class Reddit(Destination, frozen=True, kw_only=True, tag="reddit"):
     access_token: Secret  # the conversion access token of Events Manager: it does not expire
     reddit_user: str | None = None  # who answers for the requests, named in their user agent
     test_id: str | None = None  # events show in Events Testing only
-    api_version: str = "v3"
+    api_version: str = "v3"  # of the API's address
 
     platform: ClassVar[str] = "reddit"
     limits: ClassVar[Limits] = Limits(

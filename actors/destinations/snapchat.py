@@ -93,7 +93,7 @@ class Snapchat(Destination, frozen=True, kw_only=True, tag="snapchat"):
     custom_events: dict[str, str] = field(default_factory=dict)  # event name -> CUSTOM_EVENT_1 … CUSTOM_EVENT_5
     test_event_code: str | None = None  # the events show in Events Manager's test tool
     validate_only: bool = False  # ask the test endpoint: nothing is recorded, faults are told per event
-    api_version: str = "v3"
+    api_version: str = "v3"  # of the API's address
 
     platform: ClassVar[str] = "snapchat"
     limits: ClassVar[Limits] = Limits(

@@ -79,9 +79,9 @@ _CLICK_ID = re.compile(r"[A-Za-z0-9_.~=-]{1,1000}")
 
 class Taboola(Destination, frozen=True, kw_only=True, tag="taboola"):
     account_id: str | None = None  # the numeric one; `postback` needs none
-    via: Literal["bulk", "postback"] = "bulk"
+    via: Literal["bulk", "postback"] = "bulk"  # many conversions a request, or one a postback
     conversions: dict[str, str] = field(default_factory=dict)  # event name -> Event Name of the rule, letter for letter
-    api_version: str = "3"
+    api_version: str = "3"  # of the API's address
 
     platform: ClassVar[str] = "taboola"
     limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000)

@@ -96,7 +96,7 @@ class TikTok(Destination, frozen=True, kw_only=True, tag="tiktok"):
     event_source: EventSource = "web"  # what the id is; also for events that have no kind of their own at TikTok
     event_source_ids: dict[str, str] = field(default_factory=dict)  # ids of further sources: app, offline, crm, web
     test_event_code: str | None = None  # the events show under Test Events
-    api_version: str = "v1.3"
+    api_version: str = "v1.3"  # of the Events API's address
 
     platform: ClassVar[str] = "tiktok"
     limits: ClassVar[Limits] = Limits(events=1_000, body_bytes=1_000_000, age_s=28 * DAY_S, rate=Rate("1000/s"))

@@ -63,7 +63,7 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
 class Webhook(Destination, frozen=True, kw_only=True, tag="webhook"):
-    url: str
+    url: str  # where to: https://…; see allow_http and allow_private
     secret: Secret  # whsec_ and standard base64 of 24 to 64 bytes
     previous_secrets: tuple[Secret, ...] = ()  # still good for receivers while they change to the new one
     headers: dict[str, Secret] = field(default_factory=dict)  # the user's own, such as Authorization

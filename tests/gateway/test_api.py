@@ -123,3 +123,11 @@ async def test_every_setting_of_every_platform_is_told_with_its_type(store: Stor
     assert meta["consent"]["description"].startswith("purposes it needs granted")
     webhook = {one["name"]: one for one in found["webhook"]}
     assert (webhook["previous_secrets"]["type"], webhook["previous_secrets"]["secret"]) == ("array", True)
+
+
+async def test_every_setting_of_every_platform_has_a_description(store: Store) -> None:
+    found = (await api_on(store).get("/api/platforms")).json()["platforms"]
+    bare = [
+        f"{one['type']}.{setting['name']}" for one in found for setting in one["settings"] if not setting["description"]
+    ]
+    assert bare == [], "the comment beside the setting says what it is"
