@@ -11,7 +11,7 @@ criteo.py      Criteo server-to-server events
 tiktok.py      TikTok Events API 2.0; tiktok_names.py, tiktok_answers.py
 pinterest.py   Pinterest API for Conversions; pinterest_answers.py
 snapchat.py    Snapchat Conversions API; snapchat_answers.py
-ads_shared.py  what those three share: forms of identifiers, places, amounts and items
+ads_shared.py  what the adapters of ad platforms share: forms of identifiers, places, amounts and items
 klaviyo.py     Klaviyo Events API; klaviyo_fields.py, klaviyo_answers.py
 awin.py        Awin, by its Conversion API or sread.php; awin_orders.py, awin_answers.py
 taboola.py     Taboola, in bulk or by postback
@@ -19,6 +19,7 @@ service_account.py  a token for a Google service account
 credential_checks.py  how credentials are tried, without anything being counted
 carried.py     which identifiers a request carries
 minimise.py    what of page addresses and custom properties may leave
+waits.py       how long an answer asks to be left alone
 redaction.py   a platform's words without secrets and personal data
 """
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Literal
 
 from actors.destinations import meta_places
-from actors.destinations.base import DAY_S, Response, sha256
+from actors.destinations.base import sha256
 from actors.event import CustomData, Event, Item, UserData
 
 HASHED = meta_places.HASHED
@@ -128,10 +128,3 @@ def items_value(data: CustomData) -> Decimal | None:
             return None
         total += item.price * count_of(item)
     return total
-
-
-def retry_after_s(response: Response, *headers: str) -> float | None:
-    """The longest of the waits in seconds that the headers name, at most a day; None where none does."""
-    values = (response.headers.get(header, "").strip() for header in headers)
-    waits = [float(value) for value in values if value.isascii() and value.isdigit() and len(value) <= 15]
-    return min(max(waits), float(DAY_S)) if waits else None

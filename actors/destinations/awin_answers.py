@@ -19,7 +19,7 @@ from actors.destinations.base import (
     encode_json,
     unforeseen,
 )
-from actors.destinations.webhook import retry_after_s
+from actors.destinations.waits import retry_after_s
 
 CONFIGURATION = frozenset({401, 403, 404})  # token, rights or plan, advertiser
 REFUSED = frozenset({400, 409, 413, 422})

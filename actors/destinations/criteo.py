@@ -45,7 +45,7 @@ from actors.destinations.base import (
 )
 from actors.destinations.minimise import ip_address, is_personal, page_url
 from actors.destinations.redaction import conceal_all
-from actors.destinations.webhook import retry_after_s
+from actors.destinations.waits import retry_after_s
 from actors.event import Event, Item, UserData
 from actors.wire import rfc3339
 

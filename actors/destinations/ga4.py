@@ -47,6 +47,7 @@ from actors.destinations.ga4_names import NAMES, fault_in_name, own_name
 from actors.destinations.ga4_params import params_of
 from actors.destinations.minimise import ip_address
 from actors.destinations.redaction import conceal
+from actors.destinations.waits import retry_after_s
 from actors.event import Event, Purpose, UserData
 from actors.secret import Secret
 
@@ -161,9 +162,9 @@ class Ga4(Destination, frozen=True, kw_only=True, tag="ga4"):
         if status == 413:
             return Split(words)
         if status == 429:
-            return Retry(words, after_s=_retry_after_s(response), is_throttle=True)
+            return Retry(words, after_s=retry_after_s(response), is_throttle=True)
         if status >= 500 or status == 408 or status < 400:  # a redirect is a proxy's or a fault's, not GA4's
-            return Retry(words, after_s=_retry_after_s(response))
+            return Retry(words, after_s=retry_after_s(response))
         return Drop(words)
 
 
@@ -248,8 +249,3 @@ def _validated(response: Response, words: str) -> Verdict:
         case {"validationMessages": [_, *_]}:
             return Split(words)
     return Retry(words)
-
-
-def _retry_after_s(response: Response) -> float | None:
-    value = response.headers.get("retry-after", "")
-    return min(float(value[:9]), float(DAY_S)) if value.isascii() and value.isdigit() else None

@@ -24,7 +24,7 @@ from actors.destinations.base import (
     Verdict,
     all_of,
 )
-from actors.destinations.webhook import retry_after_s
+from actors.destinations.waits import retry_after_s
 
 # The key, its rights, the revision, the path or the media type: nothing is wrong with the events.
 CONFIGURATION = frozenset({401, 403, 404, 405, 410, 415})

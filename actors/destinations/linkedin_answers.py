@@ -30,7 +30,7 @@ from actors.destinations.base import (
     unforeseen,
 )
 from actors.destinations.redaction import conceal_all
-from actors.destinations.webhook import retry_after_s
+from actors.destinations.waits import retry_after_s
 from actors.secret import Secret
 
 AGE_MS = 90 * DAY_S * 1_000

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from actors.destinations.ads_shared import retry_after_s
 from actors.destinations.base import (
     Delivered,
     Drop,
@@ -25,9 +24,10 @@ from actors.destinations.base import (
     unforeseen,
 )
 from actors.destinations.redaction import conceal_all
+from actors.destinations.waits import retry_after_s
 from actors.secret import Secret
 
-WAITS = ("retry-after", "x-ratelimit-reset")
+RESET = "x-ratelimit-reset"
 
 
 class EventResult(Struct, frozen=True, kw_only=True):
@@ -94,9 +94,9 @@ def _of_all(response: Response, words: str) -> Verdict:
         case 401 | 403 | 404:
             return Pause(words)
         case 429:
-            return Retry(words, after_s=retry_after_s(response, *WAITS), is_throttle=True)
+            return Retry(words, after_s=retry_after_s(response, RESET), is_throttle=True)
         case status if status >= 500:
-            return Retry(words, after_s=retry_after_s(response, "retry-after"))
+            return Retry(words, after_s=retry_after_s(response))
     return unforeseen(response)
 
 

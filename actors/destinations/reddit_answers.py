@@ -26,7 +26,7 @@ from actors.destinations.base import (
 )
 from actors.destinations.google_shared import records
 from actors.destinations.redaction import conceal_all
-from actors.destinations.webhook import retry_after_s
+from actors.destinations.waits import retry_after_s
 from actors.secret import Secret
 
 _JSON_FAULT = re.compile(r"\bjson\b", re.IGNORECASE)

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.destinations.ads_shared import retry_after_s
 from actors.destinations.base import (
     Again,
     Delivered,
@@ -26,6 +25,7 @@ from actors.destinations.base import (
     unforeseen,
 )
 from actors.destinations.redaction import conceal_all
+from actors.destinations.waits import retry_after_s
 from actors.secret import Secret
 
 OWN_MEANING = frozenset({401, 403, 404, 405, 413, 429})  # statuses that say more than their body
@@ -93,9 +93,9 @@ def _by_status(response: Response, words: str) -> Verdict:
         case 413:
             return Split(words)
         case 429:
-            return Retry(words, after_s=retry_after_s(response, "retry-after"), is_throttle=True)
+            return Retry(words, after_s=retry_after_s(response), is_throttle=True)
         case status if status >= 500:
-            return Retry(words, after_s=retry_after_s(response, "retry-after"))
+            return Retry(words, after_s=retry_after_s(response))
     return unforeseen(response)
 
 

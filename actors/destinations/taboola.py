@@ -45,7 +45,7 @@ from actors.destinations.base import (
     unforeseen,
 )
 from actors.destinations.redaction import conceal_all
-from actors.destinations.webhook import retry_after_s
+from actors.destinations.waits import retry_after_s
 from actors.event import CustomData, Event
 
 # fmt: off

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -19,7 +18,6 @@ import msgspec
 from msgspec import field
 
 from actors.destinations.base import (
-    DAY_S,
     Attempt,
     Delivered,
     Destination,
@@ -36,6 +34,7 @@ from actors.destinations.base import (
     encode_json,
 )
 from actors.destinations.redaction import conceal_all
+from actors.destinations.waits import retry_after_s
 from actors.event import Event, Purpose
 from actors.secret import Secret
 from actors.wire import canonical_json, rfc3339
@@ -196,20 +195,3 @@ def _person(payload: Payload) -> Payload:
     """What of the message is a person's, where words are searched for it."""
     data = msgspec.json.decode(payload.body).get("data", {})
     return Payload(encode_json({"user_data": data.get("user_data", {})}))
-
-
-def retry_after_s(response: Response) -> float | None:
-    """`Retry-After` in seconds, between 0 and a day; a date counts from the answer's own `Date`."""
-    value = response.headers.get("retry-after", "").strip()
-    try:
-        if re.fullmatch(r"\d{1,15}(\.\d{1,9})?", value):
-            wanted_s = float(value)
-        else:
-            wanted_s = _until_s(value, response.headers["date"])
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return None
-    return min(max(wanted_s, 0.0), float(DAY_S))
-
-
-def _until_s(date: str, now: str) -> float:
-    return (parsedate_to_datetime(date) - parsedate_to_datetime(now)).total_seconds()
