@@ -9,7 +9,7 @@ import trio.testing
 
 from store import keys
 from store.check import check
-from store.records import BOOKS, DELIVERY, EVENT, OUTBOX, BooksRow, DeliveryRow, OutboxRow
+from store.records import BOOKS, DELIVERY, EVENT, OUTBOX, REPLAY, BooksRow, DeliveryRow, OutboxRow, ReplayRow
 from store.writer import WriteTxn
 from tests.support.making import START_MS, event, purchase, site, snapshot
 from tests.support.platform import FakeSender, Single
@@ -71,6 +71,8 @@ def deliver(world: World, status: str) -> Callable[[WriteTxn], object]:
     row = DeliveryRow(status=status, destination="one")  # type: ignore[arg-type]
     return lambda write: write.put("delivery", keys.delivery(PAGE_VIEW, ONE), DELIVERY.encode(row))
 
+
+JOB = REPLAY.encode(ReplayRow(number=1, site="shop", destination="one", since_ms=0, until_ms=1, statuses=("dropped",)))
 
 FAULTS: dict[str, tuple[Callable[[World], Callable[[WriteTxn], object]], str]] = {
     "books out of balance": (lambda world: column(world, bytes(8), "accepted", 1), "out of balance by 1"),
@@ -139,6 +141,18 @@ FAULTS: dict[str, tuple[Callable[[World], Callable[[WriteTxn], object]], str]] =
     "an alarm of another time": (
         lambda world: lambda write: write.put("alarm", keys.alarm(7, any_key(world, "alarm")[8:]), b""),
         "waits for",
+    ),
+    "a replay that runs and is not marked": (
+        lambda _: lambda write: write.put("replay", keys.replay(1), JOB),
+        "is not marked",
+    ),
+    "a replay under another number": (
+        lambda _: lambda write: write.put("replay", keys.replay(2), JOB),
+        "calls itself job 1",
+    ),
+    "a mark without its replay": (
+        lambda _: lambda write: write.put("replay", keys.running_replay(3), b""),
+        "no such job",
     ),
     "a visitor's row without its event": (
         lambda _: lambda write: write.put("visitor_event", keys.visitor_event("shop", "v", START_MS, bytes(29)), b""),
