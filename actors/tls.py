@@ -43,7 +43,7 @@ def ca_file_fault(path: str) -> str | None:
 
 
 class Contexts:
-    """The contexts in use. A file that changed is read again for the next destination that asks."""
+    """The contexts in use. A file that changed is read again for the next connection."""
 
     def __init__(self) -> None:
         self._kept: dict[str | None, tuple[object, ssl.SSLContext]] = {}

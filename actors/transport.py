@@ -13,7 +13,7 @@ import importlib.metadata
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -46,6 +46,8 @@ _OURS = frozenset(
         "upgrade",
     }
 )
+Tls = ssl.SSLContext | Callable[[], ssl.SSLContext]
+
 _HTTP_LOGGERS = ("httpx", "httpcore", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy")))
 
 
@@ -54,7 +56,7 @@ class Transport:
 
     def __init__(
         self,
-        tls: ssl.SSLContext,
+        tls: Tls,
         *,
         allowed: Rules | None = None,
         connections: int = CONNECTIONS,
@@ -65,7 +67,8 @@ class Transport:
         lookup: Lookup = look_up,
         connect: Connect = connect,
     ) -> None:
-        """`tls`: from actors/tls.py, shared by all transports, since making one takes 20 ms."""
+        """`tls`: a context from actors/tls.py, shared by all transports, since making one takes 20 ms; or what gives
+        the one to connect with now."""
         self._tls = tls
         self._allowed = allowed or Rules()
         self._connections = min(connections, CONNECTIONS)
@@ -81,16 +84,13 @@ class Transport:
         self._user_agent = user_agent().encode()
 
     @classmethod
-    def for_destination(
-        cls, destination: Destination, tls: ssl.SSLContext, allow_networks: Iterable[str] = ()
-    ) -> "Transport":
-        """As the destination's settings and limits say. `tls`: for its `ca_file` (actors/tls.py); `allow_networks`:
-        CIDRs that are allowed beside its own."""
+    def for_destination(cls, destination: Destination, tls: Tls) -> "Transport":
+        """As the destination's settings and limits say. `tls`: for its `ca_file`."""
         return cls(
             tls,
             allowed=rules(
                 allow_private=destination.allow_private,
-                allow_networks=(*destination.allow_networks, *allow_networks),
+                allow_networks=destination.allow_networks,
                 allow_http=destination.allow_http,
             ),
             connections=destination.concurrency,
@@ -169,8 +169,9 @@ class Transport:
             if connection.can_handle_request(origin) and not connection.has_expired():
                 return connection
             await _close(connection)
+        context = self._tls if isinstance(self._tls, ssl.SSLContext) else self._tls()
         return httpcore.AsyncHTTPConnection(
-            origin, ssl_context=self._tls, keepalive_expiry=self._idle_s, network_backend=self._backend
+            origin, ssl_context=context, keepalive_expiry=self._idle_s, network_backend=self._backend
         )
 
     async def _give_back(self, connection: httpcore.AsyncHTTPConnection) -> None:

@@ -5,7 +5,6 @@ needed. Whatever the platform or the network does is an answer, never an excepti
 """
 
 import ssl
-from collections.abc import Iterable
 
 import msgspec
 
@@ -30,15 +29,13 @@ from gateway.clock import wall_ms
 __all__ = ["CheckFailed", "CheckPassed", "CheckUnsure", "CredentialCheck", "try_credentials", "try_over"]
 
 
-async def try_credentials(
-    destination: Destination, *, tls: ssl.SSLContext | None = None, allow_networks: Iterable[str] = ()
-) -> CredentialCheck:
+async def try_credentials(destination: Destination, *, tls: ssl.SSLContext | None = None) -> CredentialCheck:
     """What the platform says of the credentials, in its own words without what is secret or personal.
 
     `tls`: the context for its `ca_file`, where one is at hand (actors/tls.py). Takes at most two attempts' time.
     """
     context = tls or Contexts().of(destination.ca_file)
-    async with Transport.for_destination(destination, context, allow_networks) as transport:
+    async with Transport.for_destination(destination, context) as transport:
         return await try_over(destination, transport, at_ms=wall_ms())
 
 

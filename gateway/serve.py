@@ -319,7 +319,7 @@ class Worker:
 def _sender(contexts: Contexts, destination: Destination) -> Sender:
     if destination.ca_file is not None and (fault := ca_file_fault(destination.ca_file)):
         log.warning("ca_file_not_read", destination=destination.id, reason=fault)  # it was right when configured
-    return Transport.for_destination(destination, contexts.of(destination.ca_file))
+    return Transport.for_destination(destination, partial(contexts.of, destination.ca_file))
 
 
 async def _woken(descriptor: int, wake: Callable[[], None]) -> None:

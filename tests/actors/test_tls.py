@@ -117,3 +117,20 @@ def test_a_folder_and_a_part_of_a_path_are_faults_and_a_good_file_is_none(tmp_pa
     assert "cannot be read" in (ca_file_fault(str(tmp_path)) or "")
     assert "whole path" in (ca_file_fault("own.pem") or "")
     assert ca_file_fault(str(authority("own").write(tmp_path, "own"))) is None
+
+
+async def test_a_running_destination_trusts_what_its_renewed_file_holds(tmp_path: Path) -> None:
+    old, new = authority("own"), authority("own")
+    path = old.write(tmp_path, "ca")
+    contexts = Contexts()
+    settings = Webhook(id="hook", url="https://localhost/", secret=Secret(SECRET), allow_private=True)
+    server = over_tls(server_certificate(NAME, new), tmp_path, faults.answers(faults.PLAIN))
+    async with (
+        faults.serving(server) as port,
+        Transport.for_destination(settings, lambda: contexts.of(str(path))) as transport,
+    ):
+        before = await transport.send(post(port, host=NAME, scheme="https"))
+        new.write(tmp_path, "ca")
+        os.utime(path, ns=(1, 1))  # whatever the file system's clock can tell apart
+        after = await transport.send(post(port, host=NAME, scheme="https"))
+    assert (outcome(before), outcome(after)) == ("tls", 200)
