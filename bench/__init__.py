@@ -3,6 +3,7 @@
 ingest.py      durable acknowledgements a second and their latency, both doors, beside a hello world
 pipeline.py    from the door to the platform's yes: the rate that lasts, latency, CPU, memory
 recovery.py    how long a backlog takes to go out after an outage
+isolation.py   whether a platform that hangs and one that fails slow down a third
 state.py       throughput and memory with few and with many visitors known     known_visitors.py fills the stores
 catalogue.py   whether every event ends rightly at every platform: catalogue_events.py draws, catalogue_rules.py judges
 

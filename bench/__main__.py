@@ -9,7 +9,7 @@ from typing import Final
 import click
 from rich.console import Console
 
-from bench import catalogue, encoding, ingest, pipeline, recovery, report, state
+from bench import catalogue, encoding, ingest, isolation, pipeline, recovery, report, state
 from bench.errors import BenchFailed
 from bench.report import Report
 from bench.setting import Setting, open_setting
@@ -21,6 +21,7 @@ BENCHES: Mapping[str, Callable[[Setting], Report]] = MappingProxyType(
         "pipeline": pipeline.run,
         "recovery": recovery.run,
         "state": state.run,
+        "isolation": isolation.run,
         "catalogue": catalogue.run,
         "encoding": encoding.run,
     }

@@ -56,10 +56,11 @@ class Backlog:
             time.sleep(LOOK_S)
         return time.perf_counter()
 
-    def latencies_ms(self, from_ms: int, until_ms: int) -> list[int]:
+    def latencies_ms(self, from_ms: int, until_ms: int, destination: str | None = None) -> list[int]:
         """From arrival to the platform's yes, of the deliveries settled in that time; ascending."""
         rows = (row for row in self._deliveries() if row.settled_at_ms and from_ms <= row.settled_at_ms < until_ms)
-        return sorted(row.latency_ms for row in rows if row.latency_ms is not None)
+        own = (row for row in rows if destination in (None, row.destination))
+        return sorted(row.latency_ms for row in own if row.latency_ms is not None)
 
     def _deliveries(self) -> Iterator[DeliveryRow]:
         last = b""

@@ -44,6 +44,9 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "awin": 'advertiser_id = "12345"\napi_key = "bench-key"\nleads = ["lead_submitted"]\ncurrency = "EUR"',
     "taboola": 'account_id = "1234567"',
 }
+FREE: Final = (
+    'allow_private = true\nrate = "100000/s"\n'  # what is measured is the gateway, not the platforms' own limits
+)
 NEEDS_PLAINTEXT: Final = frozenset({"klaviyo"})
 
 
@@ -53,4 +56,4 @@ def block(name: str, url: str, names: Sequence[str]) -> str:
     settings = _SETTINGS[name].replace("{url}", url).replace("{actions}", actions)
     base = "" if name == "webhook" else f'base_url = "{url}/{PLATFORMS[name]}"\n'
     kind = PLATFORMS[name]
-    return f'\n[[sites.destinations]]\nid = "{name}"\ntype = "{kind}"\n{settings}\n{base}allow_private = true\n'
+    return f'\n[[sites.destinations]]\nid = "{name}"\ntype = "{kind}"\n{settings}\n{base}{FREE}'

@@ -92,6 +92,10 @@ class Platforms(Child):
     def fail(self, name: str, status: int) -> None:
         self._ask("POST", f"fail/{name}", msgspec.json.encode({"kind": "status", "status": status}))
 
+    def hang(self, name: str) -> None:
+        """It takes requests and answers none."""
+        self._ask("POST", f"fail/{name}", msgspec.json.encode({"kind": "hang"}))
+
     def heal(self, name: str) -> None:
         self._ask("POST", f"heal/{name}")
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from actors.event import Event
-from bench import ingest, pipeline, recovery, report, state, traffic
+from bench import ingest, isolation, pipeline, recovery, report, state, traffic
 from bench.__main__ import main
 from bench.errors import BenchFailed
 from bench.gateway_process import running_hello
@@ -90,6 +90,15 @@ def test_recovery_drains_the_whole_backlog_once_the_platforms_answer(setting: Se
     assert row.deliveries == recovery.QUICK
     assert row.drain_s > 0
     assert row.probe_s > 0
+
+
+@pytest.mark.usefixtures("without_wrk")
+def test_isolation_times_a_platform_beside_two_broken_ones(setting: Setting) -> None:
+    (row,) = isolation.run(setting).sections[0].rows
+    assert isinstance(row, isolation.Row)
+    assert (row.platform, row.hangs, row.answers_500) == ("meta", "ga4", "webhook")
+    assert row.deliveries > 0
+    assert row.p99_ratio > 0
 
 
 @pytest.mark.usefixtures("without_wrk")
