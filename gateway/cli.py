@@ -21,13 +21,14 @@ from gateway.config import CONFIG_FILE, Config, config_file, load_config, read_t
 from gateway.errors import AddressError, ConfigError
 from gateway.key_ring import BadSecretKey
 from gateway.logs import configure_logs
-from store.errors import StoreBroken, StoreError, StoreFull
+from store.errors import StoreBroken, StoreDamaged, StoreError, StoreFull
 
 if TYPE_CHECKING:
     from gateway.serve import Worker
 
 EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in exit_codes.MEANINGS.items()) + "."
 ENDS: tuple[tuple[type[Exception], int], ...] = (
+    (StoreDamaged, exit_codes.STORE),
     (StoreBroken, exit_codes.BROKEN),
     (StoreFull, exit_codes.BROKEN),
     (StoreError, exit_codes.STORE),
@@ -124,8 +125,10 @@ def worker(
     wake_out: int | None,
 ) -> None:
     """One worker process; the supervisor starts it."""
+    from gateway import stall
     from gateway.serve import Process, Worker
 
+    stall.arm()
     config = read_config(config_path, read_accepted(accepted) if accepted is not None else None)
     configure_logs(config.server.log_level, config.server.log_format)
     process = Process(

@@ -51,6 +51,7 @@ from gateway.metrics_server import serve_metrics
 from gateway.publishing import Published, Publisher
 from gateway.sealing import Sealer
 from gateway.settings import ServerSettings
+from gateway.stall import keep_armed
 from gateway.upkeep import upkeep, watch_room
 from store.env import Store
 from store.writer import ThreadWriter
@@ -116,6 +117,7 @@ class Worker:
 
     async def _serve(self, store: Store, writer: ThreadWriter, on_ready: Callable[[Listener | None], None]) -> None:
         async with trio.open_nursery() as parts:
+            parts.start_soon(keep_armed)
             await self._start(parts, store, writer)
             on_ready(self._listener)
             log.info("ready", role=self._process.role, pid=os.getpid())

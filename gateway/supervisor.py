@@ -23,12 +23,15 @@ from gateway.config import Config, load_config, read_text
 from gateway.errors import ConfigError
 from gateway.exit_codes import FAILED, FINAL, OK, STORE
 from gateway.listener import open_listening_socket
+from gateway.stall import STALLED
 
 AGAIN_S: Final = 0.1  # a worker that ended is started again at once; one that soon ends again after so long,
 AGAIN_MOST_S: Final = 5.0  # and later and later
 STEADY_S: Final = 10.0
 SERVED_S: Final = 3.0  # a worker that cannot start at all ends sooner
 DAMAGED_MOST: Final = 5  # a worker that a damaged file ended so often, each time soon after its start, is given up
+DAMAGED_SOON_S: Final = 120.0  # what is read now and then only, as by retention, ends it as surely
+STALLS_COUNT: Final = 2  # a stall takes its time, and says more than an error
 STORE_SIGNALS: Final = frozenset({-signal.SIGBUS, -signal.SIGSEGV, -signal.SIGABRT})  # of a mapped file that is damaged
 STOP_S: Final = 15.0  # workers bound their own stop at 10 s
 
@@ -94,7 +97,7 @@ class Supervisor:
             log.error("worker_ended", role=plan.role, number=plan.number, code=code)
             is_steady = trio.current_time() - began_s > STEADY_S
             has_served = has_served or trio.current_time() - began_s > SERVED_S
-            damaged = damaged + 1 if not is_steady and (code == STORE or code in STORE_SIGNALS) else 0
+            damaged = damaged + _weight(code) if trio.current_time() - began_s < DAMAGED_SOON_S else 0
             if damaged >= DAMAGED_MOST:
                 log.error(
                     "given_up", role=plan.role, hint="gateway check-store tells what is damaged; restore a backup"
@@ -176,6 +179,14 @@ class Supervisor:
     def _tell(self, number: int) -> None:
         for process in self._running.values():
             process.send_signal(number)
+
+
+def _weight(code: int) -> int:
+    """How much a worker's end says that the store's file is damaged. Another end says nothing: it may be a kill."""
+    if code == STALLED:
+        log.error("worker_stalled", hint="its event loop stood still, as a damaged file or a bug can make it")
+        return STALLS_COUNT
+    return 1 if code == STORE or code in STORE_SIGNALS else 0
 
 
 def _plans(edges: int, wake: tuple[int, int]) -> list[Plan]:

@@ -167,9 +167,11 @@ class Store:
             return fetch(txn, self.dbs["meta"], ID_KEY) or b""
 
     def shards(self) -> int | None:
-        """The number of shards that was set; None before the first start."""
+        """The number of shards that was set; None before the first start. Raises StoreDamaged."""
         with self.read() as txn:
             found = fetch(txn, self.dbs["meta"], b"shards")
+        if found is not None and not found.isdigit():
+            raise StoreDamaged(f"{self.path} has {found!r} for its number of shards; restore a backup")
         return int(found) if found is not None else None
 
     @contextmanager

@@ -3,8 +3,8 @@
 StoreError
 ├── FormatError     the store was written by another version of the gateway, or is not one of ours
 ├── StoreFull       the disk budget or the disk is used up: nothing of this write was kept
-├── StoreDamaged    pages of the file are not what they should be: no start can mend that
 ├── StoreBroken     a commit or a read failed: this process must stop and open the store again
+│   └── StoreDamaged    pages of the file are not what they should be: no start can mend that
 └── Unreadable      a row is damaged or of an unknown version
 """
 
@@ -21,12 +21,12 @@ class StoreFull(StoreError):
     """The disk budget or the disk is used up; nothing of this write was kept."""
 
 
-class StoreDamaged(StoreError):
-    """Pages of the store's file are not what they should be; restore a backup."""
-
-
 class StoreBroken(StoreError):
     """A commit or a read failed; the process must stop and open the store again."""
+
+
+class StoreDamaged(StoreBroken):
+    """Pages of the store's file are not what they should be; restore a backup."""
 
 
 class Unreadable(StoreError):

@@ -18,15 +18,19 @@ def is_whole(path: str) -> bool:
 
 
 def read_all(path: str) -> None:
-    """Raises lmdb.Error, or ends the process, at the first page that is damaged or not there."""
+    """Raises lmdb.Error, or ends the process, at the first page that is damaged or not there; pages that lead back to
+    where they were read already have more rows than the database says.
+    """
     env = lmdb.open(path, max_dbs=MAX_DATABASES, readonly=True, create=False, readahead=False, lib_version=0)
     with env.begin() as txn:
         names = [bytes(name) for name in txn.cursor().iternext(values=False)]
     databases = [env.open_db(name, create=False) for name in names]
     with env.begin() as txn:
         for database in databases:
-            for _ in txn.cursor(db=database):
-                pass
+            most = txn.stat(database)["entries"]
+            for number, _ in enumerate(txn.cursor(db=database)):
+                if number >= most:
+                    raise lmdb.CorruptedError("more rows than there are")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ import lmdb
 import trio
 
 from store import keys
-from store.env import Store, Usage, fetch
-from store.errors import StoreBroken, StoreError, StoreFull, Unreadable
+from store.env import DAMAGE, Store, Usage, fetch
+from store.errors import StoreBroken, StoreDamaged, StoreError, StoreFull, Unreadable
 from store.records import BOOKS, SET_ASIDE, BooksRow, SetAside
 
 QUEUE_LIMIT = 20_000  # jobs waiting at most; past it the caller is told that there is no room
@@ -207,11 +207,14 @@ class _Transactions:
     def run(self, group: Sequence[Ticket]) -> None:
         """Commits the group; where a job spoils it, its halves apart, until the bad one stands alone.
 
-        Raises StoreBroken: nothing is sure.
+        Raises StoreBroken, or StoreDamaged: nothing is sure.
         """
         try:
             self._commit(group)
         except Exception as error:
+            if isinstance(error, DAMAGE):
+                told = f"{error}; the file is damaged, restore a backup"
+                raise StoreDamaged(f"committing {len(group)} writes: {told}") from error
             if isinstance(error, lmdb.Error) and not isinstance(error, HARMLESS):
                 raise StoreBroken(f"committing {len(group)} writes: {error}") from error
             if len(group) == 1:

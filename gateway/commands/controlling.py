@@ -25,7 +25,7 @@ from gateway.key_mark import ring_beside
 from gateway.key_ring import BadSecretKey
 from gateway.vault import Vault
 from store.env import Store
-from store.errors import StoreBroken, StoreError, StoreFull
+from store.errors import StoreBroken, StoreDamaged, StoreError, StoreFull
 from store.writer import InlineWriter
 
 T = TypeVar("T")
@@ -126,6 +126,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _no_store(error: Exception) -> NoReturn:
-    code = exit_codes.BROKEN if isinstance(error, StoreBroken | StoreFull) else exit_codes.STORE
+    is_broken = isinstance(error, StoreBroken | StoreFull) and not isinstance(error, StoreDamaged)
+    code = exit_codes.BROKEN if is_broken else exit_codes.STORE
     click.echo(str(error), err=True)
     raise click.exceptions.Exit(code)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
+import lmdb
 import pytest
 import trio.testing
 
 from store import keys, retention, versions
 from store.check import check
 from store.env import Store, fetch
-from store.errors import StoreError
+from store.errors import StoreDamaged, StoreError
 from store.mailbox import read_cursors
 from store.records import SET_ASIDE
 from store.writer import InlineWriter
@@ -81,3 +82,18 @@ def test_damaged_numbers_of_retention_stop_nothing(store: Store) -> None:
         InlineWriter(store).submit(apply)
     with store.read() as txn:
         assert txn.stat(store.dbs["verdict"])["entries"] == 0
+
+
+@pytest.mark.parametrize("error", [lmdb.CorruptedError, lmdb.PageNotFoundError])
+def test_a_commit_that_meets_a_damaged_page_says_that_no_start_mends_it(store: Store, error: type[lmdb.Error]) -> None:
+    def meet(_: object) -> None:
+        raise error("mdb_put", 0)
+
+    with pytest.raises(StoreDamaged, match="restore a backup"):
+        InlineWriter(store).submit(meet)
+
+
+def test_a_number_of_shards_that_cannot_be_read_is_refused_in_words(store: Store) -> None:
+    put(store, "meta", b"shards", b"!6")
+    with pytest.raises(StoreDamaged, match="number of shards"):
+        store.fix_shards(16)

