@@ -92,7 +92,7 @@ def check_config(config_path: Path | None) -> None:
 
     Example: gateway check-config --config /etc/gateway/config.toml
     """
-    from gateway.composing import with_stored
+    from gateway.config_beside import with_stored
 
     declared = read_config(config_path)
     composed = with_stored(declared, os.environ)

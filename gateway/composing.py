@@ -4,22 +4,16 @@ The file wins where both have a destination of one id; an operator's pause count
 the store has and cannot be in force is a fault by itself: it is left out, the rest is right.
 """
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
 
 from actors.destinations.base import Destination
 from gateway.errors import SettingsError
-from gateway.key_mark import ring_beside
-from gateway.key_ring import BadSecretKey
 from gateway.settings import Config, SiteSettings
 from gateway.stored_destinations import opened_table, read_destination, unopened_destination
 from gateway.vault import Vault
-from store import stored_config
-from store.env import Store
-from store.errors import StoreError
 from store.records import StoredConfig, StoredDestination
 
 
@@ -50,23 +44,6 @@ def compose(config: Config, stored: StoredConfig, vault: Vault) -> Composed:
             sites[site.id] = msgspec.structs.replace(site, destinations=(*site.destinations, destination))
     composed = msgspec.structs.replace(config, sites=tuple(sites.values()), held=tuple(held))
     return Composed(config=composed, faults=tuple(faults), notes=tuple(notes))
-
-
-def with_stored(config: Config, env: Mapping[str, str]) -> Composed:
-    """The file's configuration with what the store in its data directory holds, where there is one that can be read."""
-    place = Path(config.server.data_dir)
-    if not (place / "data.mdb").exists():
-        return Composed(config=config)
-    try:
-        store = Store(place, budget_bytes=config.server.disk_budget, is_readonly=True)
-    except StoreError as error:
-        return Composed(config=config, notes=(f"what is stored was not looked at: {error}",))
-    try:
-        return compose(config, stored_config.latest(store).config, Vault(lambda: ring_beside(store, place, env)))
-    except (BadSecretKey, StoreError) as error:
-        return Composed(config=config, notes=(f"what is stored was not looked at: {error}",))
-    finally:
-        store.close()
 
 
 def _clash(record: StoredDestination, origin: str) -> str:

@@ -16,7 +16,16 @@ import msgspec
 from actors.destinations.base import Destination
 from gateway.declared import DeclaredDestination, DeclaredSite, declared
 from gateway.errors import AlreadyThere, DeclaredInFile, NotFound, SettingsError
-from gateway.stored_changes import MOST, check_version, in_store, pause_of, secret_field, with_destination, with_pause
+from gateway.stored_changes import (
+    MOST,
+    check_version,
+    in_store,
+    pause_of,
+    secret_field,
+    with_destination,
+    with_pause,
+    without_pause,
+)
 from gateway.stored_destinations import (
     Table,
     opened_table,
@@ -211,7 +220,10 @@ class Control:
         place = self._site(site)
 
         def change(stored: StoredConfig) -> StoredConfig:
-            if _in_file(place, id) is not None:
+            of_file = _in_file(place, id)
+            if of_file is not None and of_file.table.get("paused", False) is is_paused:
+                return without_pause(stored, site, id)
+            if of_file is not None:
                 return with_pause(
                     stored, PauseOverride(site=site, id=id, is_paused=is_paused, version=stored.version + 1)
                 )

@@ -70,6 +70,7 @@ class Publisher:
         self._publish = publish
         self._turn = trio.Lock()  # what was looked at last is published last
         self._number = 0  # of the stored version that was looked at last
+        self._change = ""  # what that version was made for
         self._known: frozenset[str] = frozenset()  # faults of what is in force
 
     async def begin(self) -> Published:
@@ -101,6 +102,7 @@ class Publisher:
     async def _again(self) -> None:
         try:
             composed = self._composed(self._file)
+            log.info("config_changed", stored_version=self._number, change=self._change)
             if news := [fault for fault in composed.faults if fault not in self._known]:
                 log.error("config_refused", faults=news)
                 return
@@ -110,7 +112,7 @@ class Publisher:
 
     def _composed(self, config: Config) -> Composed:
         found = stored_config.latest(self._store)
-        self._number = found.number
+        self._number, self._change = found.number, found.config.change
         for _ in range(found.unreadable):
             self._observer.unreadable_row(stored_config.NAME)
         return compose(config, found.config, Vault(self._load_keys))

@@ -9,6 +9,7 @@ from gateway.stored_destinations import kind_of, plain_table, secret_fields
 from store.records import PauseOverride, StoredConfig, StoredDestination
 
 MOST: Final = 1_000  # stored destinations
+MOST_BYTES: Final = 1 << 20  # of all of them together: each version holds them all
 
 
 def in_store(stored: StoredConfig, site: str, id: str) -> StoredDestination:
@@ -28,10 +29,22 @@ def with_destination(stored: StoredConfig, record: StoredDestination) -> StoredC
     others = [one for one in stored.destinations if (one.site, one.id) != (record.site, record.id)]
     if len(others) >= MOST:
         raise SettingsError([("", f"{MOST} destinations are stored already; disconnect one first")])
+    if sum(map(_size, (*others, record))) > MOST_BYTES:
+        raise SettingsError([("", f"all stored settings together would have more than {MOST_BYTES} bytes; give fewer")])
     if len(others) == len(stored.destinations):
         return msgspec.structs.replace(stored, destinations=(*others, record))
     same = [record if (one.site, one.id) == (record.site, record.id) else one for one in stored.destinations]
     return msgspec.structs.replace(stored, destinations=tuple(same))
+
+
+def _size(record: StoredDestination) -> int:
+    return len(record.settings) + sum(map(len, record.sealed.values()))
+
+
+def without_pause(stored: StoredConfig, site: str, id: str) -> StoredConfig:
+    """What the file says counts again."""
+    left = tuple(one for one in stored.pauses if (one.site, one.id) != (site, id))
+    return msgspec.structs.replace(stored, pauses=left)
 
 
 def with_pause(stored: StoredConfig, pause: PauseOverride) -> StoredConfig:

@@ -42,7 +42,9 @@ def number(store: Store) -> int:
 
 
 def latest(store: Store) -> Found:
-    return _newest(_rows_of(store))
+    """The version in force: the newest that can be read."""
+    with store.read() as txn, txn.cursor(db=store.dbs[NAME]) as cursor:
+        return _newest(cursor)
 
 
 def history(store: Store) -> list[StoredConfig]:
@@ -60,8 +62,8 @@ async def switch(writer: Writer, change: Change, *, at_ms: int, words: str, is_f
 
     def apply(write: WriteTxn) -> None:
         outcome.clear()
-        rows = _rows_in(write)
-        found = _newest(rows)
+        with write.cursor(NAME) as cursor:
+            found, rows = _newest(cursor), _rows(cursor)
         try:
             changed = change(msgspec.structs.replace(found.config, version=found.number))
             made = msgspec.structs.replace(changed, version=found.number + 1, at_ms=at_ms, change=words)
@@ -113,11 +115,6 @@ def _rows_of(store: Store) -> Rows:
         return _rows(cursor)
 
 
-def _rows_in(write: WriteTxn) -> Rows:
-    with write.cursor(NAME) as cursor:
-        return _rows(cursor)
-
-
 def _rows(cursor: lmdb.Cursor) -> Rows:
     """All versions, the oldest first."""
     found: Rows = []
@@ -128,15 +125,16 @@ def _rows(cursor: lmdb.Cursor) -> Rows:
     return found
 
 
-def _newest(rows: Rows) -> Found:
-    unreadable = 0
-    for _, raw in reversed(rows):
-        config = _read(raw)
-        if config is not None:
-            newest = _number(rows[-1][0])
+def _newest(cursor: lmdb.Cursor) -> Found:
+    is_there = cursor.prev() if cursor.set_range(_END) else cursor.last()
+    newest, unreadable = 0, 0
+    while is_there and (key := bytes(cursor.key())).startswith(keys.STORED_CONFIG):
+        newest = newest or _number(key)
+        if (config := _read(bytes(cursor.value()))) is not None:
             return Found(config=config, number=newest, unreadable=unreadable)
         unreadable += 1
-    return Found(number=_number(rows[-1][0]) if rows else 0, unreadable=unreadable)
+        is_there = cursor.prev()
+    return Found(number=newest, unreadable=unreadable)
 
 
 def _readable(rows: Rows) -> list[tuple[bytes, StoredConfig]]:

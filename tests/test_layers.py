@@ -32,7 +32,9 @@ PURE = (
         "snapshot", "visitor", "visits", "wire",
         "withdrawal", "work",
     )),
-    *(f"gateway/{name}.py" for name in ("checks", "client", "form", "incoming", "intake", "invalid")),
+    *(f"gateway/{name}.py" for name in (
+        "checks", "client", "composing", "form", "incoming", "intake", "invalid", "stored_changes",
+    )),
 )  # fmt: skip
 # They name the type of the random source and make none; `inet_pton` reads an address and opens no socket.
 EXEMPT = {

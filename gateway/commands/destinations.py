@@ -63,6 +63,8 @@ def destinations(site: str | None, as_json: bool, config_path: Path | None, data
     if not (place / "data.mdb").exists():
         end(f"no store is in {place.resolve()}: no gateway has run there, and nothing is connected", exit_codes.STORE)
     with open_control(config_path, data_dir, is_readonly=True) as control:
+        if site is not None and site not in {*control.sites(), *(one.site for one in control.destinations())}:
+            end(f"there is no site {site!r}; there are: {', '.join(control.sites())}", exit_codes.USAGE)
         views = [one for one in control.destinations() if site in (None, one.site)]
         lines = [_line(one, state_of(control.store, one.site, one.id, now_ms())) for one in views]
     if as_json:

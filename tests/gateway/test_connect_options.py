@@ -149,3 +149,22 @@ def test_a_secret_is_set_by_its_short_name(tmp_path: Path) -> None:
     assert done.stdout == "set access_token of shop/meta, version 2\n"
     wrong = run(tmp_path, "secret", "set", "meta", "pixel_id", "-", stdin="x")
     assert (wrong.exit_code, "give one of access_token" in wrong.stderr) == (exit_codes.USAGE, True)
+
+
+def test_a_clash_with_the_file_is_told_and_the_file_counts(tmp_path: Path) -> None:
+    run(tmp_path, "connect", "meta", "--pixel", "1234", "--token", "EAAtoken", "--no-check")
+    block = '[[sites.destinations]]\nid = "meta"\ntype = "meta"\npixel_id = "42"\naccess_token = "file"\n'
+    with (tmp_path / "config.toml").open("a") as file:
+        file.write(block)
+    done = run(tmp_path, "check-config")
+    assert (done.exit_code, "the stored one is out of force" in done.stdout) == (0, True)
+    listed = run(tmp_path, "destinations")
+    assert (listed.exit_code, "the file declares a destination of this id" in listed.stdout) == (1, True)
+    assert run(tmp_path, "disconnect", "shop/meta").exit_code == 0
+    assert run(tmp_path, "destinations").exit_code == 0
+
+
+def test_an_unknown_site_to_list_is_an_answer(tmp_path: Path) -> None:
+    run(tmp_path, "connect", "meta", "--pixel", "1234", "--token", "EAAtoken", "--no-check")
+    done = run(tmp_path, "destinations", "--site", "shpo")
+    assert (done.exit_code, done.stderr) == (exit_codes.USAGE, "there is no site 'shpo'; there are: shop\n")
