@@ -205,17 +205,17 @@ class Dispatcher:
         return self._gate.may_send(now_s)
 
     async def _still_allowed(self, lot: Sequence[Work]) -> Sequence[Work]:
-        """Without those whose visitors have denied something since they were taken: these are judged once more."""
-        withdrawn = self._taker.withdrawn(lot)
-        if not withdrawn:
+        """Without those that have grown too old since they were taken, or were denied: these are judged once more."""
+        outdated = self._taker.outdated(lot)
+        if not outdated:
             return lot
-        again = [self._taker.again(work) for work in withdrawn]
+        again = [self._taker.again(work) for work in outdated]
         for one in again:
             if isinstance(one, Work):
                 self._lots.add(one, trio.current_time())
         if settled := [one for one in again if isinstance(one, Settled)]:
             await self._commit(settled)
-        return [work for work in lot if work not in withdrawn]
+        return [work for work in lot if work not in outdated]
 
     def _most(self) -> int:
         """A probe carries one delivery."""

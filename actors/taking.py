@@ -149,14 +149,18 @@ class Taker:
         """The delivery is settled, or waits in the outbox again."""
         self._in_hand[work.due.lane].discard(work.due.outbox_key)
 
-    def withdrawn(self, works: Sequence[Work]) -> list[Work]:
-        """Those that have waited here for a while, and whose visitors have denied something meanwhile."""
+    def outdated(self, works: Sequence[Work]) -> list[Work]:
+        """Those that have waited here for a while, and have grown too old, or whose visitors have denied something."""
         now_s = trio.current_time()
         waited = [work for work in works if now_s - work.taken_at_s > STALE_S]
         consents = self._stated([work.due.event for work in waited if work.due.event is not None])
         for work in waited:
             work.taken_at_s = now_s
-        return [work for work in waited if _stricter(work.due.event, work.consent, consents) != work.consent]
+        return [
+            work
+            for work in waited
+            if now_s > work.good_until_s or _stricter(work.due.event, work.consent, consents) != work.consent
+        ]
 
     def again(self, work: Work) -> Work | Settled:
         """The delivery as it is to be sent now, or why it no longer may be."""
@@ -193,11 +197,13 @@ class Taker:
     def _late(self, work: Work, event: Event, now_ms: int) -> Settled | None:
         """Why the delivery comes too late, where it does: a replayed one also past the platform's own window."""
         old_s, most_s = age_s(event.occurred_at_ms, work.received_at_ms, now_ms), self._destination.max_age_s(event)
+        window_s = self._destination.deduplicates_for_s(event) if work.is_fenced else None
+        bounds_s = [bound_s for bound_s in (most_s, window_s) if bound_s is not None]
+        work.good_until_s = trio.current_time() + min(bounds_s) - old_s if bounds_s else math.inf
         if most_s is not None and old_s > most_s:
             words = f"the event is {old_s} s old; {self._destination.platform} takes at most {most_s} s"
             return dropped(work, self._destination.id, "too_old", words, now_ms)
-        window_s = self._destination.deduplicates_for_s(event)
-        if work.is_fenced and window_s is not None and old_s > window_s:
+        if window_s is not None and old_s > window_s:
             words = (
                 f"the event is {old_s} s old; {self._destination.platform} drops a second copy for {window_s} s only"
             )

@@ -1,5 +1,6 @@
 """One delivery in a dispatcher's hand, and what is written when its attempt is over."""
 
+import math
 from collections.abc import Sequence
 from random import Random
 from typing import Literal
@@ -27,8 +28,8 @@ class Work:
     """A delivery that was taken from the outbox and is not settled yet."""
 
     __slots__ = (
-        "again", "attempts", "consent", "delivery_id", "due", "first_ms", "match", "payload", "received_at_ms",
-        "refreshes", "replays", "status", "taken_at_s", "tries",
+        "again", "attempts", "consent", "delivery_id", "due", "first_ms", "good_until_s", "match", "payload",
+        "received_at_ms", "refreshes", "replays", "status", "taken_at_s", "tries",
     )  # fmt: skip
 
     def __init__(self, due: Due, event: EventRow, payload: Payload) -> None:
@@ -47,6 +48,7 @@ class Work:
         self.refreshes = 0
         self.consent = Consent()  # that it was encoded under
         self.taken_at_s = 0.0  # when that was looked up
+        self.good_until_s = math.inf  # after that it may be too old for its platform
         self.delivery_id = delivery_id(due.event_key, due.outbox_key[:8])
 
     @property
