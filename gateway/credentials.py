@@ -41,27 +41,22 @@ async def try_credentials(destination: Destination, *, tls: ssl.SSLContext | Non
 
 async def try_over(destination: Destination, sender: Sender, *, at_ms: int) -> CredentialCheck:
     """The same over any sender."""
-    token = await AccessToken(destination, sender, lambda: at_ms).get()
     redact = Redactor(secrets_of(destination), ids_of(destination))
-    redact.learn(token if isinstance(token, str) else None)
-    found = await _try(destination, sender, token, at_ms)
-    return msgspec.structs.replace(found, words=redact(found.words))
-
-
-async def _try(
-    destination: Destination, sender: Sender, token: str | Pause | Retry | None, at_ms: int
-) -> CredentialCheck:
-    if isinstance(token, Pause):
-        return CheckFailed(token.reason)
-    if isinstance(token, Retry):
-        return CheckUnsure(token.reason)
+    token = await AccessToken(destination, sender, lambda: at_ms).get()
+    match token:
+        case Pause(reason=reason):
+            return CheckFailed(redact(reason))
+        case Retry(reason=reason):
+            return CheckUnsure(redact(reason))
+    redact.learn(token)
     request = destination.credential_check(Attempt(at_ms=at_ms, access_token=token))
     if request is None:
         return CheckUnsure(_unchecked(destination, has_token=token is not None))
     answer = await sender.send(request)
-    if isinstance(answer, Failure):
+    if isinstance(answer, Failure):  # our own words, which hold nothing but host and port
         return CheckUnsure(f"{destination.platform} was not reached: {answer.message}")
-    return destination.judge_check(answer)
+    found = destination.judge_check(answer)
+    return msgspec.structs.replace(found, words=redact(found.words))
 
 
 def _unchecked(destination: Destination, *, has_token: bool) -> str:

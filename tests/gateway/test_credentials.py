@@ -1,5 +1,6 @@
 """Trying credentials: what each platform says of right and wrong ones, and that nothing is counted anywhere."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ from urllib.parse import quote
 import msgspec
 import pytest
 import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from actors.destinations import (
     AnyDestination,
@@ -63,6 +66,7 @@ META = Meta(id="d", pixel_id="1234567890123456", access_token=GOOD)
 DATA_MANAGER = GoogleAds(id="d", access_token=GOOD, **ACTIONS)
 GOOGLE_ADS_API = GoogleAds(id="d", access_token=GOOD, via="google_ads_api", **ACTIONS)
 TIKTOK = TikTok(id="d", event_source_id="C0EXAMPLEPIXELCODE00", access_token=GOOD)
+GA4 = Ga4(id="d", measurement_id="G-ABCDE12345", api_secret=GOOD)
 KLAVIYO = Klaviyo(id="d", api_key=GOOD)
 PINTEREST = Pinterest(id="d", ad_account_id="549700000123", access_token=GOOD)
 SNAPCHAT = Snapchat(id="d", pixel_id="3f2b8c1e-0d57-4c3a", access_token=GOOD)
@@ -151,7 +155,7 @@ async def test_an_account_that_is_not_the_tokens_fails(destination: AnyDestinati
 
 async def test_what_a_platform_does_not_check_is_not_claimed() -> None:
     async with platforms() as simulator:
-        ga4 = await tried(simulator, Ga4(id="d", measurement_id="G-ABCDE12345", api_secret=GOOD))
+        ga4 = await tried(simulator, GA4)
         tiktok = await tried(simulator, TIKTOK)
     assert isinstance(ga4, CheckPassed)
     assert "neither api_secret nor measurement_id" in ga4.words
@@ -199,7 +203,9 @@ async def test_a_platform_in_trouble_leaves_it_open(kind: Any) -> None:
 
 async def test_a_platform_that_is_not_there_leaves_it_open() -> None:
     gone = msgspec.structs.replace(META, base_url="http://127.0.0.1:9", allow_private=True)
-    assert isinstance(await try_credentials(gone), CheckUnsure)
+    found = await try_credentials(gone)
+    assert isinstance(found, CheckUnsure)
+    assert "127.0.0.1 port 9: Connection refused" in found.words
 
 
 async def test_an_address_inside_is_refused_before_anything_is_sent() -> None:
@@ -255,6 +261,22 @@ def test_a_check_is_pure_and_goes_by_https(destination: Destination) -> None:
     if request is not None:
         assert request.url.startswith("https://")
         assert msgspec.json.decode(request.body)
+
+
+NAMES = st.sampled_from(["error", "code", "message", "status", "events", "errors", "details", "event_logs", "elements"])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(status=st.integers(100, 599), body=ANYTHING)
+@settings(max_examples=150, deadline=None)
+def test_no_json_whatever_raises(status: int, body: Any) -> None:
+    answer = Response(status=status, body=json.dumps(body).encode())
+    for destination in (*TELLING, TIKTOK, GA4):
+        assert isinstance(destination.judge_check(answer), CheckPassed | CheckFailed | CheckUnsure)
 
 
 ODD_TOKEN = Secret("canary/with+odd=signs")
