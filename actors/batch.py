@@ -1,7 +1,7 @@
 """A batch of turns and all that they change, to be committed at once: the view that a turn reads and asks through.
 
-Reads see the store as it was when the batch began and, over it, what earlier turns of the batch changed. Writes are
-only collected here; `freeze` encodes them into one function for the writer.
+What is known of events is read through `actors/sightings.py`. Writes are only collected here; `freeze` encodes them
+into one function for the writer.
 """
 
 from collections.abc import Callable
@@ -12,26 +12,23 @@ import lmdb
 import msgspec
 from msgspec import Struct
 
-from actors import dedup
 from actors.actor import Message, Position, Processing, Ref
 from actors.coverage import coverage
 from actors.event import Event
 from actors.merging import conflicts
 from actors.routing import NotRouted, decide
+from actors.sightings import Sightings
 from actors.snapshot import Snapshot
 from actors.tally import Tally
 from actors.warm import Warm, WarmActors
 from store import keys
-from store.env import Store, fetch
+from store.env import Store
 from store.errors import Unreadable
-from store.mailbox import body_at
 from store.records import (
     DEAD,
     DELIVERY,
-    EVENT,
     OUTBOX,
     SET_ASIDE,
-    SIGHTING,
     Copy,
     DeadLetter,
     DeliveryRow,
@@ -44,7 +41,6 @@ from store.writer import WriteTxn
 
 COPIES_KEPT = 50
 NOT_ROUTED = {reason: f"not_routed:{reason}" for reason in get_args(NotRouted)}
-LAST_GENERATION = 255
 
 _event_encoder = msgspec.msgpack.Encoder()
 
@@ -76,7 +72,6 @@ class Batch:
         self.now_ms = now_ms
         self.random = Random(seed)
         self.snapshot = snapshot
-        self._dbs = store.dbs
         self._txn = txn
         self._warm = warm
         self._depths = depths
@@ -84,9 +79,7 @@ class Batch:
         self._current: Warm | None = None
         self.sent: list[tuple[Ref, Message]] = []
         self._touched: dict[bytes, Warm] = {}
-        self._events: dict[bytes, EventRow] = {}
-        self._sightings: dict[bytes, Sighting] = {}
-        self._keys: dict[tuple[str, str, str, int], bytes] = {}  # site, id, name, arrival -> key of the row
+        self._known = Sightings(store, txn, snapshot, self.quarantine)
         self._puts: list[Put] = []
         self._tally = Tally()
         self.queued: dict[bytes, int] = {}  # destination key -> deliveries put into its outbox
@@ -172,54 +165,21 @@ class Batch:
         self._puts.append(("verdict", keys.verdict(site, caller), value))
 
     def key_of(self, event: Event) -> bytes:
-        """Counts up past rows of the same id whose window is over: those are other events."""
-        name = (event.site, event.event_id, event.event_name, event.received_at_ms)
-        key = self._keys.get(name)
-        if key is None:
-            self._keys[name] = key = self._find_key(event)
-        return key
-
-    def _find_key(self, event: Event) -> bytes:
-        window_ms = self._window_ms(event.site)
-        key = keys.event(event.site, event.event_id, event.event_name)
-        for generation in range(1, LAST_GENERATION + 1):
-            row = self._event_row(key)
-            if row is None or event.received_at_ms < row.received_at_ms + window_ms:
-                return key
-            key = keys.event(event.site, event.event_id, event.event_name, generation)
-        return key
+        return self._known.key_of(event)
 
     def sighting(self, event: Event) -> tuple[str, str, Sighting] | None:
-        if not event.is_id_made:
-            key = self.key_of(event)
-            row = self._event_row(key)
-            if row is not None:
-                return (
-                    "event_id",
-                    event.event_id,
-                    Sighting(event_key=row.merged_into or key, until_ms=0, order=row.order),
-                )
-        for kind, value in dedup.keys_of(event):
-            found = self._sighting(keys.dedup(event.site, event.event_name, kind, value))
-            if found is not None and event.received_at_ms < found.until_ms:
-                return kind, value, found
-        return None
+        return self._known.first_of(event)
 
     def remember(self, event: Event, order: str | None) -> None:
-        for kind, value in dedup.keys_of(event):
-            key = keys.dedup(event.site, event.event_name, kind, value)
-            known = self._sighting(key)
-            if known is None or event.received_at_ms >= known.until_ms:
-                until_ms = event.received_at_ms + self._remembered_ms(event)
-                self._sightings[key] = Sighting(event_key=self.key_of(event), until_ms=until_ms, order=order)
+        self._known.remember(event, order)
 
     def hold(self, event: Event, at: Position, order: str) -> None:
-        self._put_event(event, at, self.key_of(event), status="held", order=order)
-        self._index(event, at, self.key_of(event))
+        self._put_event(event, at, self._known.key_of(event), status="held", order=order)
+        self._index(event, at, self._known.key_of(event))
         self._tally.site(event, held=1)
 
     def merged(self, event: Event, at: Position, order: str, into: bytes) -> None:
-        key = self.key_of(event)
+        key = self._known.key_of(event)
         if key != into:
             self._put_event(event, at, key, status="merged", order=order, merged_into=into)
         else:
@@ -228,12 +188,12 @@ class Batch:
         self._tally.site(event, merged=1)
 
     def duplicate(self, event: Event, at: Position, of: bytes, key: str, value: str) -> None:
-        own = self.key_of(event)
-        if self._event_row(own) is None:
+        own = self._known.key_of(event)
+        if self._known.event(own) is None:
             self._put_event(event, at, own, status="duplicate", merged_into=of if of != own else None)
         else:
             self._note_message(own, event)
-        first = self._event_row(of) if of != own else self._events[own]
+        first = self._known.event(of) if of != own else self._known.events[own]
         if first is not None and len(first.copies) < COPIES_KEPT:
             copy = Copy(
                 event_id=event.event_id,
@@ -245,7 +205,7 @@ class Batch:
                 value=value,
                 conflicts=self._conflicts(first, event),
             )
-            self._events[of] = msgspec.structs.replace(first, copies=(*first.copies, copy))
+            self._known.events[of] = msgspec.structs.replace(first, copies=(*first.copies, copy))
         self._index(event, at, own)
         self._tally.site(event, duplicates=1)
         self.count("event_duplicate", site=event.site, source=event.source, key=key)
@@ -286,7 +246,7 @@ class Batch:
     def _settle_copies(self, processing: Processing) -> bytes:
         """The key of the one event; the rows of its copies point to it, and the hour that held it lets it go."""
         event = processing.event
-        key = self.key_of(event)
+        key = self._known.key_of(event)
         others = {copy.event_id for copy in processing.copies if copy.is_merged}
         if processing.held_as is not None:
             others.add(processing.held_as)
@@ -295,15 +255,15 @@ class Batch:
             self._index(event, processing.at, key)
             self._tally.site(event, processed=1)
         for event_id in others - {event.event_id}:
-            other = self.key_of(msgspec.structs.replace(event, event_id=event_id))
-            row = self._event_row(other)
+            other = self._known.key_of(msgspec.structs.replace(event, event_id=event_id))
+            row = self._known.event(other)
             if row is not None:
-                self._events[other] = msgspec.structs.replace(row, status="merged", merged_into=key)
+                self._known.events[other] = msgspec.structs.replace(row, status="merged", merged_into=key)
         return key
 
     def _last_message_ms(self, processing: Processing, key: bytes) -> int:
         """An event that waited may have got further messages under the key that it keeps or takes over."""
-        row = self._event_row(key) if processing.order is not None else None
+        row = self._known.event(key) if processing.order is not None else None
         return max(row.last_copy_at_ms, row.received_at_ms) if row is not None else 0
 
     def _enqueue(self, event: Event, at: Position, key: bytes, destination: str) -> None:
@@ -330,13 +290,13 @@ class Batch:
 
     def _note_message(self, key: bytes, event: Event) -> None:
         """A further message is of the event that has this key."""
-        row = self._event_row(key)
+        row = self._known.event(key)
         if row is not None:
             last_ms = max(row.last_copy_at_ms, event.received_at_ms)
-            self._events[key] = msgspec.structs.replace(row, last_copy_at_ms=last_ms)
+            self._known.events[key] = msgspec.structs.replace(row, last_copy_at_ms=last_ms)
 
     def _put_event(self, event: Event, at: Position, key: bytes, **fields: Any) -> None:
-        self._events[key] = EventRow(
+        self._known.events[key] = EventRow(
             site=event.site,
             event_id=event.event_id,
             event_name=event.event_name,
@@ -359,54 +319,16 @@ class Batch:
             order_key = keys.order_event(event.site, event.custom_data.order_id, received, key)
             self._puts.append(("order_event", order_key, b""))
 
-    def _event_row(self, key: bytes) -> EventRow | None:
-        row = self._events.get(key)
-        if row is not None:
-            return row
-        raw = fetch(self._txn, self._dbs["event"], key)
-        if raw is None:
-            return None
-        try:
-            return EVENT.decode(raw)
-        except Unreadable:
-            self.quarantine("event", key, raw)
-            return None
-
-    def _sighting(self, key: bytes) -> Sighting | None:
-        found = self._sightings.get(key)
-        if found is not None:
-            return found
-        raw = fetch(self._txn, self._dbs["dedup"], key)
-        try:
-            return SIGHTING.decode(raw) if raw is not None else None
-        except Unreadable:
-            self.quarantine("dedup", key, raw or b"")
-            return None
-
     def _conflicts(self, first: EventRow, copy: Event) -> tuple[str, ...]:
-        body = first.body or self._body_in_log(first)
+        body = self._known.body_of(first)
         return conflicts(msgspec.msgpack.decode(body, type=Event), copy) if body is not None else ()
-
-    def _body_in_log(self, row: EventRow) -> bytes | None:
-        return body_at(self._txn, self._dbs, row.shard, row.sequence)
-
-    def _window_ms(self, site: str) -> int:
-        rules = self.snapshot.sites.get(site)
-        return rules.dedup_window_ms if rules is not None else keys.HOUR_MS * 24
-
-    def _remembered_ms(self, event: Event) -> int:
-        rules = self.snapshot.sites.get(event.site)
-        if rules is not None and dedup.lives_as_long_as_its_record(event):
-            return rules.retention_ms
-        return self._window_ms(event.site)
 
     # --- the end ---
 
     def freeze(self) -> Callable[[WriteTxn], None]:
         """All that the batch changes, encoded, as one function for the writer."""
         puts = self._puts
-        puts += [("event", key, EVENT.encode(row)) for key, row in self._events.items()]
-        puts += [("dedup", key, SIGHTING.encode(row)) for key, row in self._sightings.items()]
+        puts += self._known.puts()
         for actor in self._touched.values():
             puts += actor.puts(self.now_ms)
         tally, queued = self._tally, self.queued
