@@ -12,4 +12,5 @@ destinations.py  /api/destinations: which there are, what they are doing, connec
 platforms.py     /api/platforms: which platforms there are, with their settings
 events.py        /api/events: one event's whole story
 deliveries.py    /api/deliveries: what is on its way and what became of it, page by page
+replays.py       /api/replays: jobs that send deliveries again
 """

@@ -29,6 +29,7 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "platforms": "What can be connected.",
         "events": "What became of an event, and why.",
         "deliveries": "What is on its way to the destinations.",
+        "replays": "Jobs that send deliveries again.",
         "ingestion": "Where events come in. These paths take a site's keys, not the admin token.",
     }
 )

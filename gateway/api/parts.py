@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 from msgspec import Struct
 
+from actors.snapshot import Snapshot
 from gateway.accepted_config import read_accepted
 from gateway.auth import AdminGate
 from gateway.client import Network
@@ -18,6 +19,7 @@ from gateway.key_ring import load_key_ring
 from gateway.settings import ServerSettings
 from gateway.vault import Vault
 from store.env import Store
+from store.writer import Writer
 
 log = structlog.get_logger()
 
@@ -26,6 +28,8 @@ class ApiParts(Struct, frozen=True, kw_only=True):
     """`make_control`: anew for each request, so that it knows the keys and the file of this moment."""
 
     store: Store
+    writer: Writer
+    snapshot: Callable[[], Snapshot]  # the configuration in force
     gate: AdminGate
     make_control: Callable[[], Control]
     now_ms: Callable[[], int]
@@ -52,6 +56,8 @@ def parts_of(
 
     return ApiParts(
         store=edge.store,
+        writer=edge.writer,
+        snapshot=lambda: edge.snapshot,
         gate=AdminGate(server.admin_token),
         make_control=make_control,
         now_ms=edge.now_ms,

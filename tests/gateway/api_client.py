@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from actors.observer import Observer
 from actors.secret import Secret
+from actors.snapshot import Snapshot
 from gateway.api.application import create_api
 from gateway.api.parts import ApiParts
 from gateway.app import create_app
@@ -54,11 +55,14 @@ def api_on(
     trusted: Sequence[Network] = (),
     log: DoorLog = log_nothing,
     make_control: Callable[[], Control] | None = None,
+    snapshot: Callable[[], Snapshot] = Snapshot,
 ) -> Api:
     gate = AdminGate(Secret(token) if token is not None else None, now_s)
     report = FailureReport(observer=Observer(), log=log)
     given = ApiParts(
         store=store,
+        writer=InlineWriter(store),
+        snapshot=snapshot,
         gate=gate,
         make_control=make_control or partial(control_on, store, now_ms),
         now_ms=now_ms,

@@ -35,7 +35,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-THERE = {"site": "shop", "destination": "hook", "event_id": "order-1001", "field": "secret"}
+THERE = {"site": "shop", "destination": "hook", "event_id": "order-1001", "field": "secret", "replay_id": "1"}
 HOOK_SETTINGS = {
     "url": "http://127.0.0.1:9/",
     "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -49,6 +49,7 @@ url = "http://127.0.0.1:9/"
 secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 allow_private = true
 """
+CHECKING = {"POST /api/destinations", "PATCH /api/destinations/{site}/{destination}"}
 APART = {"/v1/events", "/i"}  # described for people: what they take is in the docs, and tested there
 
 
@@ -100,8 +101,8 @@ def _ask(
     @settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=SLOW)
     def ask(case: Case[Any]) -> None:
         asked.append(case)
-        if isinstance(case.body, dict):
-            case.body["check"] = False  # no platform is asked
+        if isinstance(case.body, dict) and operation.label in CHECKING:
+            case.body = {**case.body, "check": False}  # no platform is asked
         case.validate_response(case.call(base_url=url, headers=dict(BEARER)), checks=CHECKS)
 
     ask()
