@@ -5,6 +5,7 @@ What only one command needs is imported where it runs: the supervisor loads noth
 
 import os
 import socket
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -64,13 +65,16 @@ def cli() -> None:
 
 @cli.command()
 @config_option
-def run(config_path: Path | None) -> None:
+@click.option("--lifeline", type=int, metavar="FD", help="An open pipe to read: when its other end closes, this stops.")
+def run(config_path: Path | None, lifeline: int | None) -> None:
     """Serve. SIGTERM ends what is under way and exits 0; SIGHUP reads the configuration again.
 
     Example: gateway run --config /etc/gateway/config.toml
     """
     from gateway.supervisor import Supervisor
 
+    if lifeline is not None and not _is_pipe(lifeline):
+        raise click.BadParameter(f"{lifeline} is no open pipe", param_hint="--lifeline")
     path = config_file(config_path)
     text = _text(path)
     config = read_config(path, text)
@@ -78,7 +82,7 @@ def run(config_path: Path | None) -> None:
     for note in config.notes:
         log.warning("config_note", note=note)
     try:
-        code = trio.run(Supervisor(config, path, text, os.environ).run)
+        code = trio.run(Supervisor(config, path, text, os.environ, lifeline).run)
     except OSError as error:
         click.echo(f"binding {config.server.bind}: {error.strerror or error}", err=True)
         sys.exit(exit_codes.ADDRESS)
@@ -143,6 +147,13 @@ def worker(
     )
     code = _serve(Worker(process, config, os.environ))
     _end(code)
+
+
+def _is_pipe(descriptor: int) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
 
 
 def _text(path: Path | None) -> bytes | None:

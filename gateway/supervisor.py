@@ -49,12 +49,22 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 class Supervisor:
-    def __init__(self, config: Config, config_path: Path | None, text: bytes | None, env: Mapping[str, str]) -> None:
-        """`text`: that of the file at `config_path`, which gave `config`."""
+    def __init__(
+        self,
+        config: Config,
+        config_path: Path | None,
+        text: bytes | None,
+        env: Mapping[str, str],
+        lifeline: int | None = None,
+    ) -> None:
+        """`text`: that of the file at `config_path`, which gave `config`. `lifeline`: a pipe's end to read, which ends
+        with who started this.
+        """
         self._config = config
         self._config_path = config_path
         self._accepted = AcceptedConfig(text) if text is not None else None
         self._env = env
+        self._lifeline = lifeline
         self._stopping = trio.Event()
         self._exit_code = OK
         self._running: dict[int, trio.Process] = {}
@@ -70,6 +80,8 @@ class Supervisor:
         async with trio.open_nursery() as nursery:
             scope = nursery.cancel_scope
             await nursery.start(self._signals, scope)
+            if self._lifeline is not None:
+                nursery.start_soon(self._hold_lifeline, self._lifeline, scope)
             task_status.started(listening.getsockname()[1])
             async with trio.open_nursery() as workers:
                 for plan in _plans(self._config.server.edges, wake):
@@ -155,8 +167,17 @@ class Supervisor:
                 if number == signal.SIGHUP:
                     self._reload()
                     continue
-                self._stop()
-                scope.deadline = trio.current_time() + STOP_S
+                self._stop_within(scope)
+
+    async def _hold_lifeline(self, descriptor: int, scope: trio.CancelScope) -> None:
+        async with trio.lowlevel.FdStream(descriptor) as stream:
+            while await stream.receive_some(1):
+                pass
+        self._stop_within(scope)
+
+    def _stop_within(self, scope: trio.CancelScope) -> None:
+        self._stop()
+        scope.deadline = trio.current_time() + STOP_S
 
     def _reload(self) -> None:
         """Has the workers publish the file as it is now; one with faults changes nothing, now or at a later start."""

@@ -97,8 +97,10 @@ class _Line(Struct, frozen=True):
 class Gateway:
     """`gateway run` as processes of their own, and what their log says."""
 
-    def __init__(self, process: trio.Process, log_path: Path) -> None:
+    def __init__(self, process: trio.Process, log_path: Path, lifeline: int) -> None:
+        """`lifeline`: the end of its pipe that stays open for as long as it shall run."""
         self.process = process
+        self.lifeline = lifeline
         self.address = ""
         self.metrics_address = ""
         self.lines: deque[str] = deque(maxlen=LOG_LINES)
@@ -199,6 +201,7 @@ class World:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
         self.exit_code = process.returncode
+        os.close(self.gateway.lifeline)
 
 
 @asynccontextmanager
@@ -238,9 +241,18 @@ def _write_config(directory: Path, simulator: Simulator) -> None:
 
 
 async def _start_gateway(directory: Path) -> Gateway:
-    """In a session of its own: Ctrl-C reaches the demo, which then ends it in order."""
+    """In a session of its own: Ctrl-C reaches the demo, which then ends it in order.
+
+    It holds one end of a pipe, and so ends with the demo however that ends.
+    """
+    theirs, ours = os.pipe()
     command = [sys.executable, "-m", "gateway", "run", "--config", str(directory / "config.toml")]
     process: trio.Process = await trio.lowlevel.open_process(
-        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        [*command, "--lifeline", str(theirs)],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        pass_fds=[theirs],
     )
-    return Gateway(process, directory / "gateway.log")
+    os.close(theirs)
+    return Gateway(process, directory / "gateway.log", ours)

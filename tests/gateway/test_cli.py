@@ -168,3 +168,10 @@ def test_ctrl_c_while_a_command_is_loaded_ends_it_without_a_word(module: str) ->
     call = [sys.executable, "-c", CTRL_C.format(module=module)]
     ended = subprocess.run(call, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (exit_codes.INTERRUPTED, "", "")
+
+
+def test_a_lifeline_that_is_no_pipe_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file:
+        for descriptor in (file.fileno(), 99_999):
+            result = CliRunner().invoke(cli, ["run", "--lifeline", str(descriptor)])
+            assert (result.exit_code, "is no open pipe" in result.output) == (exit_codes.USAGE, True)

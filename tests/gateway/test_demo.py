@@ -14,6 +14,7 @@ from gateway import exit_codes
 from gateway.commands.demo_numbers import numbers_of
 from gateway.commands.demo_promises import exactly
 from gateway.metrics import PrometheusObserver, render
+from tests.support.running import wait_until
 
 END_S = 90.0
 
@@ -64,6 +65,17 @@ def test_a_signal_ends_everything(tmp_path: Path, number: signal.Signals) -> Non
     assert "nothing is left" in output
     assert list(tmp_path.iterdir()) == []
     assert running_with(str(tmp_path)) == []
+
+
+def test_the_gateway_ends_with_a_demo_that_is_killed(tmp_path: Path) -> None:
+    process = demo(tmp_path)
+    assert process.stdout is not None
+    while not (line := process.stdout.readline()).count("curl http"):
+        assert line
+    assert running_with(str(tmp_path))
+    process.kill()
+    process.communicate(timeout=END_S)
+    wait_until(lambda: not running_with(str(tmp_path)), END_S, "the gateway has ended")
 
 
 def test_a_directory_that_cannot_be_made_is_an_answer(tmp_path: Path) -> None:
