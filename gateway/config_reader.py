@@ -92,7 +92,7 @@ class Reader:
             self.fault(path, f"is {_kind_of(table)}; give a table")
         elif tag is None:
             self.fault(f"{path}.type", f"is missing; give one of {_listed(kinds)}")
-        elif tag not in kinds:
+        elif not isinstance(tag, str) or tag not in kinds:
             self.fault(f"{path}.type", f"{tag!r} is no type of {what}; give {_nearest(str(tag), kinds)}")
         else:
             return self.record(kinds[tag], {key: value for key, value in table.items() if key != "type"}, path)

@@ -9,7 +9,7 @@ change is refused.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -40,6 +40,8 @@ from store import stored_config
 from store.env import Store
 from store.records import PauseOverride, StoredConfig, StoredDestination
 from store.writer import Writer
+
+NO_KEY: Final = "no key of this gateway opens it; give all secrets anew with gateway connect --replace"
 
 __all__ = ["Control", "DestinationView"]
 
@@ -271,7 +273,7 @@ class Control:
     def _opened(self, record: StoredDestination) -> Table:
         table, unopened = opened_table(record, self._vault)
         if unopened:
-            raise SettingsError([(name, "no key of this gateway opens it; set it anew") for name in unopened])
+            raise SettingsError([(name, NO_KEY) for name in unopened])
         return table
 
     def _changed(self, record: StoredDestination, settings: Mapping[str, object]) -> Table:
@@ -281,7 +283,7 @@ class Control:
                 raise SettingsError([(name, "cannot be changed; disconnect it and connect another")])
         missing = [name for name in unopened if name not in settings]
         if missing:
-            raise SettingsError([(name, "no key of this gateway opens it; set it anew") for name in missing])
+            raise SettingsError([(name, NO_KEY) for name in missing])
         return _without_nothing({**table, **settings})
 
     def _view(self, record: StoredDestination, site: DeclaredSite | None) -> DestinationView:
@@ -303,7 +305,9 @@ def _table_or_none(value: object) -> dict[str, Any]:
 
 def _id_in(table: Mapping[str, object]) -> str | None:
     found = table.get("id")
-    return None if found is None else str(found)
+    if found is not None and not isinstance(found, str):
+        raise SettingsError([("id", "is no text; give one such as 'meta-main'")])
+    return found
 
 
 def _without_nothing(table: Mapping[str, object]) -> Table:

@@ -23,6 +23,7 @@ Table = dict[str, Any]
 
 HIDDEN: Final = "***"
 TABLE_BYTES: Final = 65_536
+DEPTH: Final = 8  # of tables and lists in each other; no setting has more than three
 UNOPENED: Final = "unopened"  # stands where a secret cannot be opened, in a destination that sends nothing
 
 
@@ -40,14 +41,35 @@ def read_destination(id: str, table: Mapping[str, object], *, is_sealed: bool) -
     """The destination of this table. Raises SettingsError with every fault, each by its setting."""
     place = "destination"
     reader = Reader({}, Path(), is_literal=True)
-    if len(msgspec.json.encode(table)) > TABLE_BYTES:
-        raise SettingsError([("", f"the settings have more than {TABLE_BYTES} bytes; give fewer")])
+    _refuse_unstorable(table)
     read: Destination | None = reader.one_of(AnyDestination, {**table, "id": id}, place)
     if read is not None:
         check_destinations([(place, read)], is_sealed=is_sealed, reader=reader)
     if read is None or reader.faults:
         raise SettingsError([(fault.path.removeprefix(place).lstrip("."), fault.text) for fault in reader.faults])
     return read
+
+
+def _refuse_unstorable(table: Mapping[str, object]) -> None:
+    """Before anything walks through it: what came over the network may be of any size and depth."""
+    if _depth(table) > DEPTH:
+        raise SettingsError([("", f"the settings are nested deeper than {DEPTH} levels; give fewer")])
+    try:
+        size = len(msgspec.json.encode(table))
+    except UnicodeEncodeError:
+        raise SettingsError([("", "the settings hold bytes that are no UTF-8 text; give text")]) from None
+    if size > TABLE_BYTES:
+        raise SettingsError([("", f"the settings have more than {TABLE_BYTES} bytes; give fewer")])
+
+
+def _depth(value: object) -> int:
+    """How deep tables and lists are nested, counted no further than matters."""
+    depth, level = 0, [value]
+    while level and depth <= DEPTH:
+        parts = (one.values() if isinstance(one, Mapping) else one for one in level if isinstance(one, Mapping | list))
+        level = [inner for part in parts for inner in part]
+        depth += bool(level)
+    return depth
 
 
 def sealed_record(

@@ -1,11 +1,15 @@
 """The stored configuration: connecting, changing, pausing, and what is in force of it."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from actors.destinations.base import Destination
 from actors.destinations.meta import Meta
 from gateway.errors import AlreadyThere, DeclaredInFile, NotFound, SettingsError, VersionConflict
 from store import keys, stored_config
@@ -63,9 +67,9 @@ async def test_what_is_stored_names_no_variable_and_no_file(world: Controlled, w
 
 
 async def test_a_fault_of_a_secret_asks_for_its_text(world: Controlled) -> None:
-    for given, told in ((7, "is no secret; give its text"), ("", "is empty; give its text")):
+    for value, told in ((7, "is no secret; give its text"), ("", "is empty; give its text")):
         with pytest.raises(SettingsError) as caught:
-            await world.control.connect("shop", {**META, "access_token": given})
+            await world.control.connect("shop", {**META, "access_token": value})
         assert caught.value.fields == (("access_token", told),)
     with pytest.raises(SettingsError, match="access_token: is missing; give its text"):
         await world.control.connect("shop", {"type": "meta", "pixel_id": "1"})
@@ -79,6 +83,34 @@ async def test_a_key_file_is_made_with_the_first_secret_and_not_before(world: Co
     assert not key_file.exists()
     await world.control.connect("shop", META)
     assert key_file.stat().st_mode & 0o777 == 0o600
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("\ud800"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+)
+settings_given = st.dictionaries(
+    st.sampled_from(["type", "id", "pixel_id", "access_token", "events", "headers", "url", "secret", "rate", "paused"]),
+    json_values | st.sampled_from(["meta", "webhook", "klaviyo", {"env": "HOME"}]),
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(settings_given, st.sampled_from(["meta", "webhook", "google_ads"]))
+def test_whatever_is_given_is_a_destination_or_refused(world: Controlled, table: dict[str, Any], platform: str) -> None:
+    with suppress(SettingsError):
+        assert isinstance(world.control.read("shop", {"type": platform, **table}), Destination)
+
+
+async def test_what_is_nested_too_deeply_or_too_large_is_refused(world: Controlled) -> None:
+    deep: Any = []
+    for _ in range(50_000):
+        deep = [deep]
+    for value, told in ((deep, "nested deeper"), ("x" * 70_000, "more than 65536 bytes"), ("\udcff", "no UTF-8")):
+        with pytest.raises(SettingsError, match=told):
+            await world.control.connect("shop", {**META, "events": value})
+    with pytest.raises(SettingsError, match="id: is no text"):
+        await world.control.connect("shop", {**META, "id": 5})
 
 
 async def test_ids_count_up_where_none_is_given(world: Controlled) -> None:
