@@ -10,13 +10,14 @@ Registry", iana.org; RFC 6052 (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo), RFC 5
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 PORTS = {"http": 80, "https": 443}
+OPEN_HTTP = "http is open to everyone on the way; give https, or allow_http = true"
 URL_CHARS = 8_192  # of a request's URL; what servers commonly take
 
 _V4: tuple[tuple[str, str], ...] = (
@@ -106,10 +107,23 @@ class Rules(Struct, frozen=True, kw_only=True):
         if self.allow_private:
             return _unreadable(address)
         why = refusal(address)
-        if why is None or _unreadable(address) or not self.allow_networks:
+        return None if why is not None and self._lists(address) else why
+
+    def refusal_of(self, address: str, port: int, scheme: str) -> str | None:
+        """The same with the port and the scheme: what a URL may have for the sake of a network that is listed, it has
+        for that network only."""
+        why = self.refusal(address)
+        if why is not None or self.allow_private or self._lists(address):
             return why
+        if scheme == "http" and not self.allow_http:
+            return OPEN_HTTP
+        return _bad_port(port, tuple(PORTS.values()))
+
+    def _lists(self, address: str) -> bool:
+        if not self.allow_networks or _unreadable(address):
+            return False
         ip = _unmap(ipaddress.ip_address(address))
-        return None if any(ip in network for network in self.allow_networks) else why
+        return any(ip in network for network in self.allow_networks)
 
 
 def rules(*, allow_private: bool = False, allow_networks: Iterable[str] = (), allow_http: bool = False) -> Rules:
@@ -196,18 +210,19 @@ def read_url(url: str, allowed: Rules) -> Target | Refused:
         return Refused("a URL holds no user name or password; give them as settings")
     host = parts.hostname or ""
     port = PORTS[parts.scheme] if port is None else port
-    if why := _bad_host(host, allowed, in_brackets="[" in parts.netloc) or _bad_port(port, allowed):
+    ports = range(1, 65_536) if allowed.is_open else tuple(PORTS.values())
+    if why := _bad_host(host, allowed, in_brackets="[" in parts.netloc) or _bad_port(port, ports):
         return Refused(why)
     if parts.scheme == "http" and not (allowed.allow_http or allowed.is_open):
-        return Refused("http is open to everyone on the way; give https, or allow_http = true")
+        return Refused(OPEN_HTTP)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(scheme=parts.scheme, host=host, port=port, path=path)
 
 
-def _bad_port(port: int, allowed: Rules) -> str | None:
-    if port == 0 or (port not in PORTS.values() and not allowed.is_open):
-        return f"port {port} is not allowed; 80 and 443 are, others with allow_private = true"
-    return None
+def _bad_port(port: int, allowed: Container[int]) -> str | None:
+    if port in allowed:
+        return None
+    return f"port {port} is not allowed; 80 and 443 are, others with allow_private = true"
 
 
 def _bad_host(host: str, allowed: Rules, *, in_brackets: bool) -> str | None:

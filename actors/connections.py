@@ -30,8 +30,11 @@ class TooLongError(Exception):
 
 
 class Backend(httpcore.AsyncNetworkBackend):
-    def __init__(self, dialer: Dialer) -> None:
+    """For the URLs of one scheme."""
+
+    def __init__(self, dialer: Dialer, scheme: str) -> None:
         self._dialer = dialer
+        self._scheme = scheme
 
     async def connect_tcp(
         self,
@@ -41,7 +44,7 @@ class Backend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        stream = await self._dialer.dial(host, port)
+        stream = await self._dialer.dial(host, port, self._scheme)
         if isinstance(stream, Failure):
             raise FailedError(stream)
         return Stream(stream)

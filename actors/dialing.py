@@ -69,14 +69,14 @@ class Dialer:
         self._connect = connect
         self._limiter = trio.CapacityLimiter(LOOKUPS)
 
-    async def dial(self, host: str, port: int) -> trio.abc.Stream | Failure:
+    async def dial(self, host: str, port: int, scheme: str = "https") -> trio.abc.Stream | Failure:
         """A stream to one of the host's addresses, within `connect_s` in all."""
         deadline = trio.current_time() + self._connect_s
         addresses = await self._resolve(host, deadline)
         if isinstance(addresses, Failure):
             return addresses
         for address in addresses:
-            if why := self._rules.refusal(address):
+            if why := self._rules.refusal_of(address, port, scheme):
                 shown = "" if address == host else f" leads to {address}"
                 return Failure(kind="refused_address", message=f"{host}{shown}: {why}")
         return await self._first(host, addresses[:ADDRESSES], port, deadline)

@@ -20,7 +20,7 @@ from typing import Any, Self
 import httpcore
 import trio
 
-from actors.addresses import Refused, Rules, Target, read_url, rules
+from actors.addresses import PORTS, Refused, Rules, Target, read_url, rules
 from actors.connections import HEAD_BYTES, Backend, FailedError, Stream, TooLongError
 from actors.destinations.base import ANSWER_BYTES, Destination, Request, Response
 from actors.dialing import Connect, Dialer, Failure, Lookup, connect, look_up
@@ -75,7 +75,8 @@ class Transport:
         self._answer_bytes = answer_bytes
         self._attempt_s = attempt_s
         self._idle_s = idle_s
-        self._backend = Backend(Dialer(self._allowed, connect_s=connect_s, lookup=lookup, connect=connect))
+        dialer = Dialer(self._allowed, connect_s=connect_s, lookup=lookup, connect=connect)
+        self._backends = {scheme.encode(): Backend(dialer, scheme) for scheme in PORTS}
         self._idle: list[httpcore.AsyncHTTPConnection] = []  # with those in use at most `connections`, oldest first
         self._places = trio.Semaphore(self._connections)
         self._is_closed = False
@@ -171,7 +172,7 @@ class Transport:
             await _close(connection)
         context = self._tls if isinstance(self._tls, ssl.SSLContext) else self._tls()
         return httpcore.AsyncHTTPConnection(
-            origin, ssl_context=context, keepalive_expiry=self._idle_s, network_backend=self._backend
+            origin, ssl_context=context, keepalive_expiry=self._idle_s, network_backend=self._backends[origin.scheme]
         )
 
     async def _give_back(self, connection: httpcore.AsyncHTTPConnection) -> None:

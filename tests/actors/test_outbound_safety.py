@@ -171,6 +171,24 @@ async def test_what_is_allowed_is_opened_and_what_lies_beside_it_not(tls: ssl.SS
     assert network.opened == ["10.1.2.3"]
 
 
+@pytest.mark.parametrize(
+    ("url", "address", "is_opened"),
+    [
+        ("http://hooks.corp:9000/", "10.1.2.3", True),
+        ("https://shop.example/", PUBLIC, True),
+        ("http://shop.example/", PUBLIC, False),
+        ("https://shop.example:9000/", PUBLIC, False),
+        ("http://[::ffff:10.1.2.3]:9000/", "", True),
+    ],
+)
+async def test_a_listed_network_opens_nothing_for_public_hosts(
+    url: str, address: str, is_opened: bool, tls: ssl.SSLContext
+) -> None:
+    network, allowed = Network(), rules(allow_networks=["10.1.0.0/16"])
+    result = await sent(Transport(tls, allowed=allowed, lookup=resolver([address]), connect=network.connect), url)
+    assert (result, len(network.opened)) == (("connect", 1) if is_opened else ("refused_address", 0))
+
+
 @pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL])
 async def test_a_name_that_cannot_be_resolved_is_a_failure_of_dns(code: int, tls: ssl.SSLContext) -> None:
     def fail(host: str) -> Sequence[str]:
