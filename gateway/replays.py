@@ -95,18 +95,19 @@ def job_of(store: Store, ask: Ask, now_ms: int, asked_by: str) -> ReplayRow | Re
     site = _site_of(store, ask)
     if isinstance(site, Refused):
         return site
-    until_ms = min(now_ms, ask.until_ms) if ask.until_ms is not None else now_ms
-    if ask.since_ms >= until_ms:
-        return Refused(field="since", message=f"{rfc3339(ask.since_ms)} is not before {rfc3339(until_ms)}, the end")
+    until_ms = max(0, min(now_ms, ask.until_ms)) if ask.until_ms is not None else now_ms
+    since_ms = max(0, ask.since_ms)
+    if since_ms >= until_ms:
+        return Refused(field="since", message=f"{rfc3339(since_ms)} is not before {rfc3339(until_ms)}, the end")
     wrong = [status for status in ask.statuses if status not in CHOICES]
     if wrong or not ask.statuses:
         told = f"{', '.join(wrong)!r} cannot be replayed" if wrong else "no status is given"
         return Refused(field="status", message=f"{told}; give some of {', '.join(CHOICES)}")
     if len(ask.event_name) > NAME_CHARS:
         return Refused(field="event", message=f"is longer than {NAME_CHARS} characters; give an event's name")
-    first = ledger.site_events(store, site, ask.since_ms, until_ms, 1)
+    first = ledger.site_events(store, site, since_ms, until_ms, 1)
     return ReplayRow(
-        number=0, site=site, destination=ask.destination, since_ms=ask.since_ms, until_ms=until_ms,
+        number=0, site=site, destination=ask.destination, since_ms=since_ms, until_ms=until_ms,
         statuses=tuple(dict.fromkeys(ask.statuses)), event_name=ask.event_name, is_past_window=ask.is_past_window,
         asked_by=asked_by, asked_at_ms=now_ms, first_ms=first[0].received_at_ms if first else until_ms,
     )  # fmt: skip

@@ -98,7 +98,7 @@ class Cancel:
         self.row: ReplayRow | None = None
 
     def __call__(self, write: WriteTxn) -> None:
-        self.row = _decode(write.get(NAME, keys.replay(self._number)))
+        self.row = _decode(write.get(NAME, keys.replay(self._number))) if self._number > 0 else None
         if self.row is None or self.row.state != "running":
             return
         self.row = msgspec.structs.replace(self.row, state="cancelled", words=self._words, ended_at_ms=self._at_ms)

@@ -16,9 +16,10 @@ import click
 import trio
 
 from actors.destinations.base import Destination
+from actors.snapshot import Site
 from gateway import exit_codes
 from gateway.commands.reading import end, store_place
-from gateway.config import config_file
+from gateway.config import config_file, load_beside, load_one
 from gateway.control import Control, DestinationView
 from gateway.errors import ConfigError, ControlError, NotFound, SettingsError
 from gateway.key_mark import ring_beside
@@ -88,6 +89,18 @@ def connected(config_path: Path | None, id: str, site: str | None) -> tuple[str,
         if len(views) != 1 or views[0].origin == "file":
             return None
         return views[0].site, control.record(views[0].site, id)
+
+
+def rules_for(config_path: Path | None, destination: str, site: str | None) -> Site:
+    """The rules of the site with this one destination, the file's or a connected one. Opens the store where it must."""
+    path = config_file(config_path)
+    try:
+        return load_one(path, os.environ, destination, site)
+    except ConfigError as error:
+        found = connected(config_path, destination, site)
+        if found is None:
+            end("\n".join(error.faults), exit_codes.USAGE)
+        return load_beside(path, os.environ, found[1], found[0])
 
 
 def only_site(control: Control, given: str | None) -> str:

@@ -4,7 +4,6 @@ The job is a row in the store, so it is made beside a running gateway or on the 
 up at its next start.
 """
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -18,8 +17,8 @@ import msgspec
 import trio
 
 from actors.replay import CHOICES, DEFAULT
-from actors.snapshot import Site
 from gateway import exit_codes, replays
+from gateway.commands.controlling import rules_for
 from gateway.commands.reading import (
     Moment,
     end,
@@ -31,9 +30,7 @@ from gateway.commands.reading import (
     store_options,
 )
 from gateway.commands.replay_page import show_dry_run, show_job, show_list, watch
-from gateway.config import config_file, load_one
 from gateway.core_watch import is_core_alive
-from gateway.errors import ConfigError
 from gateway.replays import Ask, Job, Refused
 from store.env import Store
 from store.errors import StoreError, Unreadable
@@ -130,19 +127,13 @@ def _dry_run(ask: Ask, now_ms: int, *, as_json: bool, config_path: Path | None, 
         job = replays.job_of(store, ask, now_ms, ASKED_BY)
         if isinstance(job, Refused):
             _refuse(job)
-        site = _rules(config_path, job.destination, job.site)
+    site = rules_for(config_path, job.destination, job.site)
+    with open_store(config_path, data_dir) as store:
         found = trio.run(partial(replays.dry_run, store, job, site, site.destinations[0], now_ms))
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
         show_dry_run(found, is_past_window=ask.is_past_window)
-
-
-def _rules(config_path: Path | None, destination: str, site: str) -> Site:
-    try:
-        return load_one(config_file(config_path), os.environ, destination, site)
-    except ConfigError as error:
-        end("\n".join(error.faults), exit_codes.USAGE)
 
 
 def _start(

@@ -4,7 +4,6 @@ Nothing is stored (the store is looked into for a destination that the file does
 needed or noticed: the event goes from the file to the platform.
 """
 
-import os
 import secrets
 import sys
 import time
@@ -27,7 +26,7 @@ from actors.tls import Contexts
 from actors.tokens import AccessToken
 from actors.transport import Transport, silence_http_logs
 from gateway import exit_codes
-from gateway.commands.controlling import connected
+from gateway.commands.controlling import rules_for
 from gateway.commands.match_story import MatchStory, match_story, match_words
 from gateway.commands.reading import end, json_option, visible
 from gateway.commands.trial import (
@@ -41,8 +40,6 @@ from gateway.commands.trial import (
     shown_request,
     verdict_in_words,
 )
-from gateway.config import config_file, load_beside, load_one
-from gateway.errors import ConfigError
 from gateway.incoming import Intake, Invalid, parse_body, to_event
 from gateway.key_ring import KEY_BYTES
 from gateway.sealing import Sealer
@@ -119,7 +116,7 @@ def try_event(
     """
     if is_live and not is_sent:
         raise click.UsageError("--live says how to send; give --send too")
-    rules = _rules(config_path, destination_id, site)
+    rules = rules_for(config_path, destination_id, site)
     mode = _mode(rules.destinations[0], is_sent=is_sent, is_live=is_live)
     event = _event(event_json, rules, as_json=as_json)
     report = _report(event, rules, mode.destination, "no" if not is_sent else "live" if is_live else "in test mode")
@@ -129,17 +126,6 @@ def try_event(
     else:
         _show(report)
     sys.exit(report.exit_code)
-
-
-def _rules(config_path: Path | None, destination: str, site: str | None) -> Site:
-    path = config_file(config_path)
-    try:
-        return load_one(path, os.environ, destination, site)
-    except ConfigError as error:
-        found = connected(config_path, destination, site)
-        if found is None:
-            end("\n".join(error.faults), exit_codes.USAGE)
-        return load_beside(path, os.environ, found[1], found[0])
 
 
 def _mode(destination: Destination, *, is_sent: bool, is_live: bool) -> InTestMode:
