@@ -20,6 +20,7 @@ from gateway.api.parts import ApiParts
 from gateway.api.requests import BODY_BYTES
 from gateway.client import address_key, client_address
 from gateway.errors import AlreadyThere, ControlError, DeclaredInFile, NotFound, VersionConflict
+from gateway.key_ring import BadSecretKey
 from gateway.web import header_fields, response_of
 from store.errors import StoreFull, Unreadable
 
@@ -113,12 +114,16 @@ def _add_errors(quart: QuartTrio, parts: ApiParts) -> None:
     async def unreadable(_: Unreadable) -> Response:
         return response_of(error_answer(500, "unreadable", UNREADABLE))
 
+    async def no_key(error: BadSecretKey) -> Response:
+        return response_of(error_answer(500, "bad_secret_key", f"secrets cannot be sealed: {error}"))
+
     async def unforeseen(error: Exception) -> Response:
         parts.report.contained("api", error)
         return response_of(error_answer(500, "internal_error", FAILED))
 
     quart.register_error_handler(StoreFull, full)
     quart.register_error_handler(Unreadable, unreadable)
+    quart.register_error_handler(BadSecretKey, no_key)
 
     async def not_changed(error: ControlError) -> Response:
         status, code = next(told for kind, told in CONTROL.items() if isinstance(error, kind))

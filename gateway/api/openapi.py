@@ -51,6 +51,7 @@ MEANS: Final[Mapping[int, str]] = MappingProxyType({
     422: "The platform refuses the credentials, or could not be asked; nothing was stored.",
     412: "It was changed since the version that If-Match names.",
     413: "The body is larger than 64 KiB.",
+    415: "The body is packed; send it as it is.",
     429: "Too many wrong admin tokens from this address; Retry-After says when to try again.",
     500: "The request failed inside; the log says more.",
     503: "The store has no room.",
@@ -97,7 +98,7 @@ def documented(
     """`answers`: what it answers with when all is well; `refuses`: the statuses of its errors, beside those of all."""
 
     def decorate(function: F) -> F:
-        statuses = {*refuses, *ALWAYS, *((408, 413) if body is not None else ())}
+        statuses = {*refuses, *ALWAYS, *((408, 413, 415) if body is not None else ())}
         for status, record in answers.items():
             document_response(record, status)(function)
         for status in sorted(statuses):

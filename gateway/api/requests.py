@@ -27,6 +27,11 @@ ETAG: Final = re.compile(r'"(\d{1,18})"')
 
 async def body_as(kind: type[S]) -> S:
     """The JSON body as that record."""
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        refuse(
+            415, "unsupported_encoding", f"content-encoding {coding[:40]!r} is not taken here; send the body as it is"
+        )
     body = await whole_body(BODY_BYTES, BODY_S)
     if isinstance(body, Answer):
         raise Refused(body)

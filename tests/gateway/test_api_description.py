@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.gateway.api_client import BEARER, TOKEN
 from tests.support.running import Running, running_gateway, wait_until
 
-EXAMPLES = 12  # of each operation
+EXAMPLES = 6  # of each operation
 SLOW = list(HealthCheck)  # what a request costs is not the description's fault
 CHECKS = [
     not_a_server_error,

@@ -1,5 +1,6 @@
 """Destinations over the API: connected, changed, paused and removed, with every fault named by its field."""
 
+import gzip
 import json
 import re
 import shlex
@@ -104,6 +105,20 @@ async def test_a_body_that_is_none_is_refused(store: Store, content: bytes, stat
 async def test_what_is_missing_is_told_as_it_can_be_given_here(store: Store) -> None:
     answer = await api_on(store).ask("POST", "/api/destinations", json={**BODY, "settings": {"url": HOOK["url"]}})
     assert answer.json()["error"]["message"] == "is missing; give its text"
+
+
+async def test_a_packed_body_is_refused_in_words(store: Store) -> None:
+    packed = gzip.compress(json.dumps(BODY).encode())
+    answer = await api_on(store).ask("POST", "/api/destinations", content=packed, headers={"content-encoding": "gzip"})
+    assert error_of(answer) == (415, "unsupported_encoding", [])
+
+
+async def test_a_secret_key_that_cannot_be_used_is_told_and_nothing_is_stored(store: Store) -> None:
+    (store.path / "secret.key").write_text("no key at all\n")
+    (store.path / "secret.key").chmod(0o600)
+    answer = await api_on(store).ask("POST", "/api/destinations", json=BODY)
+    assert error_of(answer) == (500, "bad_secret_key", [])
+    assert SECRET not in answer.text
 
 
 async def test_a_second_one_of_the_same_id_is_refused(store: Store) -> None:
