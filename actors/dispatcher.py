@@ -30,7 +30,7 @@ from actors.destinations.base import (
     Verdict,
 )
 from actors.gate import Gate, Heard
-from actors.judging import Answer, attempt_row, heeding, outcomes_of, quota_of, reason_of, verdicts_of
+from actors.judging import Answer, alone, attempt_row, heeding, outcomes_of, quota_of, reason_of, verdicts_of
 from actors.observer import Observer
 from actors.redaction import Redactor, ids_of, secrets_of
 from actors.sender import Sender
@@ -38,14 +38,13 @@ from actors.standing import Record
 from actors.taking import RESCAN_S, OpenPlaintext, Taker, adapter_failed
 from actors.tokens import AccessToken
 from actors.work import (
-    AGAIN_MOST,
     Settled,
     Work,
     settle,
     settlement,
     waiting,
 )
-from store import keys
+from store import keys, standing
 from store.env import Store
 from store.outbox import oldest_due_ms
 from store.records import AttemptRow
@@ -157,6 +156,9 @@ class Dispatcher:
 
     async def _run(self) -> None:
         self.has_run = True
+        before = standing.read(self._hub.store, self.key)
+        if before is not None and before.cause == "error_share" and self.destination.pause_share > 0:
+            self._gate.go_on_paused(trio.current_time(), before.words)
         self._tell()
         async with trio.open_nursery() as nursery:
             while True:
@@ -245,7 +247,7 @@ class Dispatcher:
         verdicts = heeding(verdicts_of(self.site, self.destination, answer, lot), quota)
         if any(isinstance(verdict, Refresh) for verdict in verdicts):
             self._token.forget(token)
-        finals = [_alone(work, verdict, len(lot)) for work, verdict in zip(lot, verdicts, strict=True)]
+        finals = [alone(work, verdict, len(lot)) for work, verdict in zip(lot, verdicts, strict=True)]
         self._judge(
             finals,
             Heard(
@@ -385,19 +387,3 @@ class Dispatcher:
         """For how long the oldest delivery has been due; 0 where none is."""
         oldest_ms = oldest_due_ms(self._hub.store, self.key)
         return max(0.0, (self._hub.now_ms() - oldest_ms) / 1000) if oldest_ms is not None else 0.0
-
-
-def _alone(work: Work, verdict: Verdict, batch: int) -> Verdict:
-    """What a verdict that concerns a batch means for a delivery that was alone in it, or came back too often."""
-    match verdict:
-        case Split(reason=reason) if batch == 1:
-            return Drop(reason)
-        case Again(reason=reason):
-            work.again += 1
-            if work.again < AGAIN_MOST:
-                return verdict
-            return Split(reason) if batch > 1 else Retry(reason)  # whatever its company did: it costs no attempt
-        case Refresh(reason=reason):
-            work.refreshes += 1
-            return verdict if work.refreshes == 1 else Pause(reason)
-    return verdict

@@ -105,6 +105,13 @@ class Gate:
         """Somebody has looked after it: the next probe need not wait."""
         self.breaker.probe_now()
 
+    def go_on_paused(self, now_s: float, words: str) -> None:
+        """When it last ran it was paused for its error share: it begins with a probe, not with the queue."""
+        if self.paused_for is None:
+            self.paused_for, self.words = "error_share", words
+            self.breaker.trip(now_s)
+            self.breaker.probe_now()
+
     # --- after it ---
 
     def judge(self, now_s: float, verdicts: Sequence[Verdict], heard: Heard) -> None:

@@ -5,12 +5,23 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from actors.destinations.base import Destination, Drop, Pause, Response, Retry, Verdict, unforeseen
+from actors.destinations.base import (
+    Again,
+    Destination,
+    Drop,
+    Pause,
+    Refresh,
+    Response,
+    Retry,
+    Split,
+    Verdict,
+    unforeseen,
+)
 from actors.dialing import Failure
 from actors.observer import AttemptOutcome, Reason
 from actors.rates import Quota
 from actors.taking import adapter_failed
-from actors.work import Work, outcome_of, words_of
+from actors.work import AGAIN_MOST, Work, outcome_of, words_of
 from store.records import AttemptRow
 
 Answer = Response | Failure | Pause | Retry  # Pause and Retry: there was no request, since there is no access token
@@ -52,6 +63,22 @@ def heeding(verdicts: Sequence[Verdict], quota: Quota) -> Sequence[Verdict]:
         msgspec.structs.replace(one, after_s=max(one.after_s or 0.0, quota.wait_s)) if isinstance(one, Retry) else one
         for one in verdicts
     ]
+
+
+def alone(work: Work, verdict: Verdict, batch: int) -> Verdict:
+    """What a verdict that concerns a batch means for a delivery that was alone in it, or came back too often."""
+    match verdict:
+        case Split(reason=reason) if batch == 1:
+            return Drop(reason)
+        case Again(reason=reason):
+            work.again += 1
+            if work.again < AGAIN_MOST:
+                return verdict
+            return Split(reason) if batch > 1 else Retry(reason)  # whatever its company did: it costs no attempt
+        case Refresh(reason=reason):
+            work.refreshes += 1
+            return verdict if work.refreshes == 1 else Pause(reason)
+    return verdict
 
 
 def reason_of(verdict: Verdict, answer: Answer) -> Reason:

@@ -123,6 +123,25 @@ async def test_a_share_of_errors_pauses_keeps_the_queue_and_ends_with_a_good_pro
     assert [labels["2"] for name, labels in world.observer.told if name == "paused"] == [None, "error_share", None]
 
 
+async def test_a_restart_sends_one_probe_to_a_destination_that_was_paused_for_its_errors(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(single(), one(play=lambda _: "drop"))
+    async with world.running():
+        for number in range(330):
+            world.take(event(f"e{number}"))
+            await trio.sleep(1)
+    spent = len(times(world))
+    world.restart()
+    assert await world.run_for(2)
+    assert len(times(world)) == spent + 1
+    assert found_standing(world)[:2] == ("paused", "error_share")
+    world.senders["one"].play = lambda _: "ok"
+    world.restart(single(account="2"))
+    assert await world.run_for(60)
+    assert world.core.depths[keys.destination("shop", "one")] == 0
+
+
 async def test_turned_off_no_share_of_errors_pauses(make_world: MakeWorld, autojump_clock: Clock) -> None:
     world = make_world(single(pause_share=0), one(play=lambda _: "drop"))
     async with world.running():

@@ -124,10 +124,23 @@ def test_a_new_configuration_makes_the_next_probe_come_at_once() -> None:
     assert one.paused_for is None
 
 
+def test_what_was_paused_before_a_restart_begins_with_a_probe_at_once() -> None:
+    one = gate()
+    one.go_on_paused(0.0, "too many failed")
+    assert one.standing() == ("paused", "error_share", "too many failed")
+    assert one.in_flight_most == 1
+    assert once(one, 0.0, NEVER)
+    assert not one.may_send(1.0)
+    assert once(one, 0.0 + (one.wait_s(0.0) or 0.0), OK)
+    assert one.standing() == ("sending", "", "")
+
+
 def test_an_operators_pause_lets_nothing_out_not_even_a_probe() -> None:
     one = gate(paused=True)
     assert one.standing() == ("paused", "operator", "paused by its operator")
     one.probe_now()
+    one.go_on_paused(0.0, "too many failed")
+    assert one.standing()[1] == "operator"
     assert not one.may_send(10**9)
     assert one.wait_s(0) is None
 
