@@ -6,6 +6,7 @@ says why. At a start nothing is in force yet: what has a fault is left out, and 
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ from gateway.upkeep import publish_version
 from gateway.vault import Vault
 from store import stored_config
 from store.env import Store
+from store.records import StoredConfig
 from store.writer import Writer
 
 LOOK_S: Final = 0.25
@@ -70,13 +72,22 @@ class Publisher:
         self._publish = publish
         self._turn = trio.Lock()  # what was looked at last is published last
         self._number = 0  # of the stored version that was looked at last
-        self._change = ""  # what that version was made for
         self._known: frozenset[str] = frozenset()  # faults of what is in force
 
     async def begin(self) -> Published:
         """Raises BadSecretKey where a key is needed and cannot be used."""
         async with self._turn:
-            return await self._made(self._composed(self._file))
+            found = self._found()
+            try:
+                composed = compose(self._file, found.config, Vault(self._load_keys))
+            except (
+                BadSecretKey,
+                OSError,
+            ) as error:  # connected destinations wait, nothing else does
+                log.error("secret_key_refused", fault=str(error))
+                composed = compose(self._file, found.config, Vault(lambda: KeyRing(())))
+            self._number = found.number
+            return await self._made(composed)
 
     async def reload(self) -> None:
         """Reads the file again; one that cannot be used changes nothing."""
@@ -100,9 +111,15 @@ class Publisher:
             await trio.sleep(LOOK_S)
 
     async def _again(self) -> None:
+        """Where this raises, as on a full disk, the version counts as not looked at yet."""
+        found = self._found()
+        log.info("config_changed", stored_version=found.number, change=found.config.change)
+        await self._publish_with(found.config)
+        self._number = found.number
+
+    async def _publish_with(self, stored: StoredConfig) -> None:
         try:
-            composed = self._composed(self._file)
-            log.info("config_changed", stored_version=self._number, change=self._change)
+            composed = compose(self._file, stored, Vault(self._load_keys))
             if news := [fault for fault in composed.faults if fault not in self._known]:
                 log.error("config_refused", faults=news)
                 return
@@ -110,19 +127,19 @@ class Publisher:
         except (BadSecretKey, OSError) as error:
             log.error("config_refused", faults=[str(error)])
 
-    def _composed(self, config: Config) -> Composed:
+    def _found(self) -> stored_config.Found:
         found = stored_config.latest(self._store)
-        self._number, self._change = found.number, found.config.change
         for _ in range(found.unreadable):
             self._observer.unreadable_row(stored_config.NAME)
-        return compose(config, found.config, Vault(self._load_keys))
+        return found
 
     async def _made(self, composed: Composed) -> Published:
         for fault in composed.faults:
             log.error("stored_destination_not_in_force", fault=fault)
         for note in composed.notes:
             log.warning("config_note", note=note)
-        await tell_key(self._store, self._writer, Path(self._server.data_dir), self._env)
+        with suppress(BadSecretKey):  # whoever needs the key says so
+            await tell_key(self._store, self._writer, Path(self._server.data_dir), self._env)
         sealers = _sealers(composed.config, self._load_keys)
         version = await publish_version(self._store, self._writer, composed.config, self._observer)
         self._known = frozenset(composed.faults)

@@ -95,7 +95,7 @@ settings_given = st.dictionaries(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(settings_given, st.sampled_from(["meta", "webhook", "google_ads"]))
 def test_whatever_is_given_is_a_destination_or_refused(world: Controlled, table: dict[str, Any], platform: str) -> None:
     with suppress(SettingsError):

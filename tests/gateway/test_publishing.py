@@ -10,8 +10,20 @@ from trio.testing import MockClock
 from actors.observer import Observer
 from gateway.config import load_config
 from gateway.publishing import Published, Publisher
-from store.writer import InlineWriter
+from store.errors import StoreFull
+from store.writer import Apply, InlineWriter, Ticket
 from tests.gateway.controlling import FILE, META, Controlled
+
+
+class Filling(InlineWriter):
+    """A writer whose disk may be full."""
+
+    is_full = False
+
+    def submit(self, apply: Apply) -> Ticket:
+        if self.is_full:
+            raise StoreFull("the disk budget is used up")
+        return super().submit(apply)
 
 
 class Publishing(Controlled):
@@ -20,9 +32,10 @@ class Publishing(Controlled):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, f'[server]\ndata_dir = "{folder / "data"}"\n{FILE}')
         self.published: list[Published] = []
+        self.writer = Filling(self.store)
         self.publisher = Publisher(
             store=self.store,
-            writer=InlineWriter(self.store),
+            writer=self.writer,
             config=load_config(self.path, self.env),
             config_path=self.path,
             env=self.env,
@@ -101,6 +114,33 @@ async def test_a_key_that_is_lost_while_it_runs_leaves_the_secrets_in_force(
     await worker.publisher.reload()
     assert len(worker.published) == 2
     assert worker.ids() == ["ga4-file", "meta"]
+
+
+async def test_a_key_that_cannot_be_read_stops_no_start(tmp_path: Path, autojump_clock: MockClock) -> None:
+    before = Controlled(tmp_path)
+    await before.control.connect("shop", META)
+    before.store.close()
+    (tmp_path / "data" / "secret.key").write_text("no key")
+    worker = Publishing(tmp_path)
+    worker.published.append(await worker.publisher.begin())
+    found = worker.published[-1].snapshot.destination("shop", "meta")
+    assert found is not None
+    assert found.paused, "what comes for it waits"
+    worker.store.close()
+
+
+async def test_a_version_that_could_not_be_published_is_tried_again(tmp_path: Path, autojump_clock: MockClock) -> None:
+    worker = Publishing(tmp_path)
+    worker.published.append(await worker.publisher.begin())
+    await worker.control.connect("shop", META)
+    worker.writer.is_full = True
+    with pytest.raises(StoreFull):
+        await worker.publisher.watch()
+    worker.writer.is_full = False
+    with trio.move_on_after(1):
+        await worker.publisher.watch()
+    assert worker.ids() == ["ga4-file", "meta"]
+    worker.store.close()
 
 
 async def test_the_file_and_the_store_are_published_together_on_reload(

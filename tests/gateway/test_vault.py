@@ -1,6 +1,6 @@
 """Secrets at rest: each opens at its own place, with a key of the ring, unchanged; nowhere else."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.key_ring import KeyRing
@@ -23,12 +23,14 @@ def test_a_secret_opens_where_it_was_put() -> None:
     assert repr(vault(NEW)) == "Vault(***)"
 
 
+@settings(deadline=None)
 @given(st.tuples(names, names, names), st.tuples(names, names, names))
 def test_a_secret_opens_at_no_other_place(put: tuple[str, str, str], asked: tuple[str, str, str]) -> None:
     opened = vault(NEW).open(*asked, vault(NEW).seal(*put, b"hush"))
     assert opened == (b"hush" if put == asked else None)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_changed_or_cut_secret_opens_nowhere(data: st.DataObject) -> None:
     blob = vault(NEW).seal(*PLACE, b"hush")
