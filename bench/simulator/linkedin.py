@@ -7,6 +7,7 @@ told), then the rules and the times (400). Content is not checked: an invented c
 import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -17,6 +18,8 @@ AGE_MS = 90 * 86_400_000
 EVENTS = 5_000
 VERSIONS = frozenset({f"2026{month:02d}" for month in range(1, 10)})
 PATH = "/rest/conversionEvents"
+TOKEN_PATH = "/oauth/v2/accessToken"
+TOKEN_LIFE_S = 60 * 86_400
 TOKEN = re.compile(r"Bearer [\x21-\x7e]+")
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -82,13 +85,22 @@ class LinkedInSim:
 
     name = "linkedin"
 
-    def __init__(self, *, access_token: str | None = None, rules: dict[str, RuleState] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        access_token: str | None = None,
+        rules: dict[str, RuleState] | None = None,
+        refresh_token: str | None = None,
+    ) -> None:
         self.access_token = access_token
+        self.refresh_token = refresh_token
         self.rules = rules
         self.accepted: list[Accepted] = []
         self.refused: list[str] = []
 
     def answer(self, request: SimRequest) -> SimResponse:
+        if request.path == TOKEN_PATH:
+            return self._token(request)
         if refusal := self._refusal(request):
             self.refused.append(refusal.body.decode())
             return refusal
@@ -112,6 +124,19 @@ class LinkedInSim:
     def failed(self, status: int) -> SimResponse:
         answer = _json(status, {"message": "Internal Server Error", "status": status})
         return SimResponse(status=status, headers=(*answer.headers, ("x-li-uuid", "AAYx8Vb1c2k=")), body=answer.body)
+
+    def _token(self, request: SimRequest) -> SimResponse:
+        """The token endpoint: RFC 6749, sections 5 and 6."""
+        form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
+        is_form = request.headers.get("content-type") == "application/x-www-form-urlencoded"
+        if not is_form or form.get("grant_type") != "refresh_token":
+            return _json(400, {"error": "invalid_request", "error_description": "grant_type is missing or unknown"})
+        if not form.get("client_id") or not form.get("client_secret"):
+            return _json(401, {"error": "invalid_client", "error_description": "Client authentication failed"})
+        if form.get("refresh_token") in (None, "") or self.refresh_token not in (None, form["refresh_token"]):
+            words = "The provided authorization grant or refresh token is invalid, expired or revoked"
+            return _json(400, {"error": "invalid_grant", "error_description": words})
+        return _json(200, {"access_token": self.access_token or "simulated-token", "expires_in": TOKEN_LIFE_S})
 
     def _refusal(self, request: SimRequest) -> SimResponse | None:
         if request.path != PATH:

@@ -83,6 +83,10 @@ SILENT: tuple[AnyDestination, ...] = (
     Taboola(id="d", account_id="1234567"),
     Awin(id="d", advertiser_id="12345", via="sread"),
 )
+REFRESHED = [
+    (DATA_MANAGER, "/token", "Token has been expired or revoked"),
+    (LINKEDIN, "/oauth/v2/accessToken", "refresh token is invalid, expired or revoked"),
+]
 OTHER_ACCOUNT: tuple[AnyDestination, ...] = (
     msgspec.structs.replace(META, pixel_id="99"),
     msgspec.structs.replace(PINTEREST, ad_account_id="99"),
@@ -103,7 +107,7 @@ async def platforms() -> AsyncIterator[Simulator]:
         Ga4Sim(),
         GoogleAdsSim(known),
         WebhookSim(),
-        LinkedInSim(access_token=token, rules={"12345678": "ok"}),
+        LinkedInSim(access_token=token, rules={"12345678": "ok"}, refresh_token=token),
         RedditSim(pixel_id=REDDIT.pixel_id, access_token=token),
         CriteoSim(),
         TikTokSim(event_source_id=TIKTOK.event_source_id, access_token=token),
@@ -171,15 +175,18 @@ async def test_a_platform_without_a_check_is_asked_nothing(destination: AnyDesti
         assert simulator.requests(destination.platform) == 0
 
 
-async def test_a_refused_refresh_token_fails_in_the_token_endpoints_words() -> None:
+@pytest.mark.parametrize(("destination", "path", "words"), REFRESHED, ids=["google_ads", "linkedin"])
+async def test_a_refused_refresh_token_fails_in_the_token_endpoints_words(
+    destination: AnyDestination, path: str, words: str
+) -> None:
     async with platforms() as simulator:
-        token_url = simulator.url("google_ads") + "/token"
-        wrong = GoogleAds(id="d", refresh_token=BAD, token_url=token_url, **OAUTH, **ACTIONS)
+        token_url = simulator.url(destination.platform) + path
+        wrong = msgspec.structs.replace(destination, refresh_token=BAD, token_url=token_url, **OAUTH)
         right = msgspec.structs.replace(wrong, refresh_token=GOOD)
         assert isinstance(await tried(simulator, right), CheckPassed)
         found = await tried(simulator, wrong)
     assert isinstance(found, CheckFailed)
-    assert "Token has been expired or revoked" in found.words
+    assert words in found.words
 
 
 async def test_a_service_account_is_tried_by_the_token_that_it_gets() -> None:
