@@ -14,6 +14,7 @@ from msgspec import Struct
 from gateway.answers import error_answer
 from gateway.call import BODY_BYTES, Answer, Call
 from gateway.door import COOKIE_BYTES, HEAD_BYTES, HEAD_FIELDS, TARGET_BYTES
+from gateway.upgrade_offer import is_only_http2, without_offer
 
 END = b"\r\n\r\n"
 START_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([!-~]+) HTTP/([0-9]\.[0-9])\r\n")
@@ -56,9 +57,13 @@ def parse_head(raw: bytes) -> Head | Answer:
     except httptools.HttpParserInvalidMethodError:
         return error_answer(501, "unknown_method", "this method is not known here")
     except httptools.HttpParserUpgrade:
-        return _no_upgrade()
+        if method == b"CONNECT":
+            return _no_upgrade()
     except httptools.HttpParserError:
         return _bad("the request head is not well-formed HTTP/1.1")
+    upgrade = fields.headers.get("upgrade")
+    if upgrade is not None:
+        return parse_head(without_offer(raw)) if is_only_http2(upgrade) else _no_upgrade()
     return _refuse_fields(fields, version) or _head(raw, method, target, version, fields, parser.should_keep_alive())
 
 
@@ -119,8 +124,6 @@ def _refuse_fields(fields: _Fields, version: bytes) -> Answer | None:
     host = headers.get("host")
     if fields.has_two_hosts or (host is None and version == b"1.1") or (host is not None and not is_host(host)):
         return _bad("one valid Host header is needed")
-    if "upgrade" in headers:
-        return _no_upgrade()
     if "transfer-encoding" in headers and (headers["transfer-encoding"].lower() != "chunked" or version == b"1.0"):
         return _bad("the only transfer coding taken is chunked, in HTTP/1.1")
     if headers.get("expect", "100-continue").lower() != "100-continue":
@@ -176,7 +179,7 @@ def _bad(message: str) -> Answer:
 
 
 def _no_upgrade() -> Answer:
-    return _bad("no tunnel and no upgrade to another protocol (HTTP/2, WebSocket) is offered; speak plain HTTP/1.1")
+    return _bad("no tunnel and no upgrade to another protocol (WebSocket) is offered; speak plain HTTP/1.1")
 
 
 def _head_too_large() -> Answer:

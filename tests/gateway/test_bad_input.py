@@ -19,9 +19,8 @@ WEBSOCKET = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version
 REFUSED = {
     "TLS": (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(50)),
     "HTTP/2 preface": (505, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"),
-    "HTTP/2 upgrade": (400, GET + UPGRADE + b"\r\n"),
-    "HTTP/2 upgrade without connection": (400, GET + b"Upgrade: h2c\r\n\r\n"),
-    "HTTP/2 upgrade of a hot path": (400, POST + UPGRADE + b"Content-Length: 2\r\n\r\n{}"),
+    "HTTP/2 upgrade to a tunnel": (400, b"CONNECT a:443 HTTP/1.1\r\n" + HOST + UPGRADE + b"\r\n"),
+    "HTTP/2 or WebSocket": (400, GET + WEBSOCKET.replace(b"websocket", b"h2c, websocket") + b"\r\n"),
     "WebSocket": (400, GET + WEBSOCKET + b"\r\n"),
     "tunnel": (400, b"CONNECT a:443 HTTP/1.1\r\n" + HOST + b"\r\n"),
     "HTTP/3.0": (505, b"GET / HTTP/3.0\r\n" + HOST + b"\r\n"),
