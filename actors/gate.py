@@ -25,6 +25,7 @@ from store.records import StandingCause, StandingState
 if TYPE_CHECKING:
     from actors.observer import PauseCause
 
+NEAR_EVERY_S = 60.0  # a usage that is nearly at its bound halves the rate no more often: it sinks slowly by itself
 OPERATORS_WORDS = "paused by its operator"
 
 
@@ -126,7 +127,7 @@ class Gate:
             self._slow_down(now_s, throttles, heard)
             return
         if heard.quota.is_near:
-            self._allowance.refused(now_s, heard.sent_s, now_s)
+            self._allowance.refused(now_s, heard.sent_s - NEAR_EVERY_S, now_s)
         self._heed_health(now_s, verdicts, heard)
         self._watch_errors(now_s, verdicts, heard)
 

@@ -2,7 +2,8 @@
 
 An error is a delivery that the platform refuses for good, or an attempt that failed. A throttle is none, nor is what
 is dropped before a request. The destination is to be paused where of the deliveries of the last `after_s`, which must
-reach back that whole time and be at least `least`, a larger share than `share` were errors.
+reach back that whole time and be at least `least`, a larger share than `share` were errors, told by several answers:
+a platform that takes a thousand events a request is not to be paused for one request that failed.
 """
 
 from collections import deque
@@ -10,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+BAD_ANSWERS: Final = 3  # at least
 BUCKETS: Final = 20  # the time is counted in so many parts: memory is bounded, whatever comes
 
 
@@ -19,11 +21,13 @@ class Counted(Struct):
     from_s: float
     deliveries: int = 0
     errors: int = 0
+    bad_answers: int = 0  # that told an error
 
 
 class Share(Struct, frozen=True, kw_only=True):
     deliveries: int
     errors: int
+    bad_answers: int
 
     @property
     def of_all(self) -> float:
@@ -41,6 +45,7 @@ class ErrorShare:
         self._since_s: float | None = None  # since when there have been deliveries, without a gap as long as the time
 
     def saw(self, now_s: float, deliveries: int, errors: int) -> None:
+        """What one answer told."""
         if deliveries <= 0 or self._share <= 0:
             return
         self._forget(now_s)
@@ -50,17 +55,22 @@ class ErrorShare:
             self._parts.append(Counted(now_s))
         self._parts[-1].deliveries += deliveries
         self._parts[-1].errors += errors
+        self._parts[-1].bad_answers += errors > 0
 
     def is_over(self, now_s: float) -> bool:
         found = self.found(now_s)
+        if found.deliveries < self._least or found.bad_answers < BAD_ANSWERS:
+            return False
         is_whole = self._since_s is not None and now_s - self._since_s >= self._after_s
-        return self._share > 0 and is_whole and found.deliveries >= self._least and found.of_all > self._share
+        return self._share > 0 and is_whole and found.of_all > self._share
 
     def found(self, now_s: float) -> Share:
         """Of the last `after_s`, give or take a part of it."""
         self._forget(now_s)
         return Share(
-            deliveries=sum(part.deliveries for part in self._parts), errors=sum(part.errors for part in self._parts)
+            deliveries=sum(part.deliveries for part in self._parts),
+            errors=sum(part.errors for part in self._parts),
+            bad_answers=sum(part.bad_answers for part in self._parts),
         )
 
     def clear(self) -> None:

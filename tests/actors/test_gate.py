@@ -189,7 +189,9 @@ def test_a_usage_that_is_nearly_used_up_halves_the_rate() -> None:
         once(one, step / 100, OK)
     once(one, 20.01, OK, quota=Quota(is_near=True))
     assert one.requests_per_s(20.01) == pytest.approx(50, rel=0.05)
-    assert one.may_send(20.1)
+    for step in range(100):
+        once(one, 21 + step / 4, OK, quota=Quota(is_near=True))
+    assert one.requests_per_s(46) > 50
 
 
 verdicts = st.lists(st.sampled_from([OK, NEVER, LATER, SLOWER, Split("s"), Again("a"), Refresh("r")]), min_size=1)

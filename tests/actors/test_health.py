@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.health import BUCKETS, ErrorShare
+from actors.health import BAD_ANSWERS, BUCKETS, ErrorShare
 
 AFTER_S = 300.0
 
@@ -46,10 +46,19 @@ def test_a_burst_of_errors_after_silence_is_not_over_until_the_time_has_passed()
         assert not errors.is_over(10_000 + step)
 
 
+def test_one_failed_request_of_many_events_is_not_over() -> None:
+    errors = detector()
+    for now_s, failed in ((0, 0), (100, 0), (200, 1_000), (299, 0), (301, 0)):
+        errors.saw(now_s, 1_000, failed)
+        errors.saw(now_s, 500, failed // 2)
+        assert not errors.is_over(now_s)
+
+
 def test_errors_that_came_and_went_are_forgotten_after_the_time() -> None:
     errors = detector()
     errors.saw(0, 100, 0)
-    errors.saw(200, 1_000, 500)
+    for _ in range(3):
+        errors.saw(200, 300, 200)
     assert errors.is_over(300)
     assert not errors.is_over(520)
 
@@ -80,7 +89,7 @@ def test_it_is_over_only_where_the_rule_holds(steps: list[tuple[float, int, floa
             recent = [one for one in seen if one[0] >= now_s - AFTER_S - slack_s]
             assert now_s - next(time_s for time_s, some, _ in seen if some) >= AFTER_S
             assert sum(some for _, some, _ in recent) >= least
-            assert sum(failed for _, _, failed in recent) > 0
+            assert sum(failed > 0 for _, _, failed in recent) >= BAD_ANSWERS
 
 
 @given(steps=steps)
