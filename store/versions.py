@@ -15,6 +15,7 @@ from store.writer import Writer, WriteTxn
 
 PREFIX = b"version\x00"
 NAME = "config"
+KEPT = 1_000  # each change of a destination makes one, and every reading command reads them all
 
 
 class Published(Struct, frozen=True, kw_only=True):
@@ -47,6 +48,8 @@ async def publish(store: Store, writer: Writer, *, at_ms: int, fingerprint: str,
     def apply(write: WriteTxn) -> None:
         for key, raw in damaged:
             write.set_aside(NAME, key, raw, at_ms)
+            write.delete(NAME, key)
+        for key, _, _ in rows[: max(0, len(rows) + is_new - KEPT)]:
             write.delete(NAME, key)
         if is_new:
             write.put(NAME, PREFIX + keys.u64(row.version), VERSION.encode(row))

@@ -226,3 +226,10 @@ async def test_a_version_is_written_only_when_something_changed(store: Store) ->
     latest = versions.latest(store)
     assert latest is not None
     assert latest.version == 3
+
+
+async def test_the_oldest_versions_go_when_there_are_many(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "KEPT", 3)
+    for number in range(5):
+        await versions.publish(store, InlineWriter(store), at_ms=number, fingerprint=str(number), summary="{}")
+    assert [one.version for one in versions.history(store)] == [3, 4, 5]
