@@ -11,6 +11,7 @@ replay.py       deliveries sent again            replay_page.py shows jobs, dry 
 demo.py         the main job in one command      demo_world.py, demo_traffic.py, demo_numbers.py, demo_view.py,
                                                  demo_promises.py
 reading.py      what they share: the store opened for reading, sites, times; facts.py reads one event
+trying.py       a platform's word on credentials before they are stored
 controlling.py  what those share that change the configuration
 """
 
