@@ -23,7 +23,7 @@ from store.env import Store
 from store.records import DeliveryRow, ReplayMark, ReplayRow
 from store.replays import Move
 
-LOOKED_AT: Final = 256  # messages in one part at most
+LOOKED_AT: Final = 100  # messages in one part at most: some 6 ms of the loop, and 10 ms of the writer for their commit
 MARKS_KEPT: Final = 10
 
 

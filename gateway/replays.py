@@ -49,7 +49,7 @@ class Refused(Struct, frozen=True, kw_only=True):
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """A job as it is shown. Times are RFC 3339; `progress`: how much of the time asked for was looked through, to 1."""
+    """A job as it is shown. Times are RFC 3339; `progress`: of the time from the first event to the last, to 1."""
 
     id: int
     site: str
@@ -106,10 +106,12 @@ def job_of(store: Store, ask: Ask, now_ms: int, asked_by: str) -> ReplayRow | Re
     if len(ask.event_name) > NAME_CHARS:
         return Refused(field="event", message=f"is longer than {NAME_CHARS} characters; give an event's name")
     first = ledger.site_events(store, site, since_ms, until_ms, 1)
+    last = ledger.latest_events(store, site, since_ms, keys.site_events_from(site, until_ms), 1)
     return ReplayRow(
         number=0, site=site, destination=ask.destination, since_ms=since_ms, until_ms=until_ms,
         statuses=tuple(dict.fromkeys(ask.statuses)), event_name=ask.event_name, is_past_window=ask.is_past_window,
         asked_by=asked_by, asked_at_ms=now_ms, first_ms=first[0].received_at_ms if first else until_ms,
+        last_ms=last[0].received_at_ms if last else until_ms,
     )  # fmt: skip
 
 
@@ -169,10 +171,10 @@ def shown(row: ReplayRow) -> Job:
 def _progress(row: ReplayRow) -> float:
     if row.state == "done":
         return 1.0
-    if not row.cursor or row.until_ms <= row.first_ms:
+    if not row.cursor or row.last_ms <= row.first_ms:
         return 0.0
     at_ms = keys.read_site_event(row.cursor)[0]
-    return round(min(1.0, max(0.0, (at_ms - row.first_ms) / (row.until_ms - row.first_ms))), 4)
+    return round(min(1.0, max(0.0, (at_ms - row.first_ms) / (row.last_ms - row.first_ms))), 4)
 
 
 # --- the dry run ---------------------------------------------------------------------------------------------------

@@ -262,6 +262,7 @@ class ReplayRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     words: str = ""  # what it waits for, or why it ended
     cursor: bytes = b""  # the last message looked at: its key in the index by time
     first_ms: int = 0  # arrival of the first message in that time
+    last_ms: int = 0  # and of the last
     messages: int = 0  # looked at
     counts: dict[str, int] = {}  # deliveries by what became of them
     examples: dict[str, str] = {}  # of what was left out, an event's id for each reason

@@ -1,19 +1,28 @@
 """Replay jobs on virtual time: what is queued again, what is left out, in which lane, and through crashes."""
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from actors.destinations.base import Response
 from actors.dialing import Failure
 from actors.event import Consent, UserData
+from actors.replay import CHOICES
+from actors.replaying import look
 from gateway import exit_codes, replays
 from gateway.replays import Ask, Job, Refused
 from store import keys, versions
-from store.records import ReplayRow
+from store import replays as store_replays
+from store.records import DELIVERY, DeliveryRow, DeliveryStatus, ReplayRow
+from store.replays import Step
+from tests.conftest import MEMORY
 from tests.gateway.told_store import Told
 from tests.support.making import DAY_MS, HOUR_MS, START_MS, VISITOR, event, site, snapshot
 from tests.support.platform import FakeSender, Single, answer, failure
@@ -170,6 +179,42 @@ async def test_a_delivery_in_hand_is_not_queued_a_second_time(autojump_clock: Cl
     assert (counts, jobs.sender.ids(), jobs.statuses("a")) == ({"in_queue": 1}, ["a"], ["delivered"])
 
 
+TOLD = {"ok": "delivered", "drop": "dropped", "busy": "failed"}
+NAMES = ("page_viewed", "product_viewed")
+
+
+@given(
+    sent=st.lists(st.tuples(st.sampled_from(sorted(TOLD)), st.sampled_from(NAMES)), max_size=8),
+    statuses=st.sets(st.sampled_from(CHOICES), min_size=1),
+    name=st.sampled_from(("", *NAMES)),
+)
+@settings(max_examples=20, deadline=None)
+def test_exactly_what_is_asked_for_is_sent_again(
+    sent: list[tuple[str, str]], statuses: set[DeliveryStatus], name: str
+) -> None:
+    async def run(folder: str) -> tuple[list[str], Job, tuple[str, ...]]:
+        def make_world(*arguments: Any, **settings: Any) -> World:
+            return World(Path(folder) / "store", *arguments, **settings)
+
+        jobs = await windowed(make_world)
+        for number, (told, event_name) in enumerate(sent):
+            await jobs.take(f"{number}", told=told, name=event_name)
+        jobs.sender.sent.clear()
+        job = await jobs.replay(statuses=tuple(statuses), event_name=name)
+        problems = jobs.world.check().problems
+        jobs.world.close()
+        return jobs.sender.ids(), job, problems
+
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        ids, job, problems = trio.run(run, folder, clock=trio.testing.MockClock(autojump_threshold=0))
+    wanted = [
+        f"{number}"
+        for number, (told, event_name) in enumerate(sent)
+        if TOLD[told] in statuses and name in ("", event_name)
+    ]
+    assert (sorted(ids), job.counts.get("queued", 0), problems) == (sorted(wanted), len(wanted), ())
+
+
 # --- the fence -----------------------------------------------------------------------------------------------------
 
 
@@ -309,6 +354,41 @@ async def test_a_cancelled_job_queues_nothing_more(make_world: MakeWorld, autoju
     assert await jobs.world.run_for(5)
     found = jobs.job(job.id)
     assert (found.state, found.words, jobs.sender.ids()) == ("cancelled", "cancelled by a test", [])
+
+
+async def planned(jobs: Replays) -> Step:
+    """The first step of a job, not committed yet."""
+    await jobs.take("a", told="drop")
+    await jobs.ask()
+    [row] = store_replays.running(jobs.world.store)
+    rules = jobs.world.snapshot.sites["shop"]
+    part = look(jobs.world.store, row, rules, rules.destinations[0], jobs.world.clock.now_ms())
+    return Step(row, part.after, [one.move for one in part.chosen if one.move is not None])
+
+
+async def test_a_step_of_a_job_that_was_cancelled_meanwhile_changes_nothing(
+    autojump_clock: Clock, jobs: Replays
+) -> None:
+    step = await planned(jobs)
+    await replays.cancel(jobs.world.writer, 1, jobs.world.clock.now_ms(), "a test")
+    jobs.world.writer.submit(step)
+    assert (step.is_stale, jobs.statuses("a"), jobs.job(1).state) == (True, ["dropped"], "cancelled")
+
+
+async def test_a_step_that_is_committed_twice_is_one(autojump_clock: Clock, jobs: Replays) -> None:
+    step = await planned(jobs)
+    jobs.world.writer.submit(step)
+    jobs.world.writer.submit(step)
+    assert (step.is_stale, jobs.job(1).counts, len(jobs.world.rows("outbox"))) == (True, {"queued": 1}, 1)
+
+
+async def test_a_delivery_that_changed_since_it_was_read_stays_as_it_is(autojump_clock: Clock, jobs: Replays) -> None:
+    step = await planned(jobs)
+    key = keys.delivery(keys.event("shop", "a", "page_viewed"), keys.destination("shop", "one"))
+    changed = DELIVERY.encode(DeliveryRow(status="dropped", destination="one", reason="platform_refused", tries=2))
+    jobs.world.writer.submit(lambda write: write.put("delivery", key, changed))
+    jobs.world.writer.submit(step)
+    assert (jobs.job(1).counts, jobs.statuses("a")) == ({"queued": 0, "in_queue": 1}, ["dropped"])
 
 
 async def test_one_destination_has_one_job_at_a_time(autojump_clock: Clock, jobs: Replays) -> None:
