@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from store import standing
 from store.errors import StoreFull
 from store.records import Standing, StandingCause, StandingState
@@ -19,10 +21,12 @@ class Record:
         self._ticket: Ticket | None = None
 
     def keep(self, state: StandingState, cause: StandingCause = "", words: str = "") -> None:
-        """`words` are redacted by the caller."""
+        """`words` are redacted by the caller; new ones for the same cause do not begin it anew."""
         told = self._told
-        if told is None or (told.state, told.cause, told.words) != (state, cause, words):
+        if told is None or (told.state, told.cause) != (state, cause):
             told = Standing(state=state, cause=cause, words=words, since_ms=self._now_ms())
+        elif told.words != words:
+            told = msgspec.structs.replace(told, words=words)
         elif self._ticket is not None and self._ticket.error is None:
             return
         self._told, self._ticket = told, self._submit(told)
