@@ -23,9 +23,11 @@ from bench.simulator.faults import TellsErrors
 from tests.simulation.dedup_keys import taken_key
 from tests.simulation.families import Families
 from tests.simulation.moods import GARBAGE, MOODS, NEVER_PAUSED, NOT_TAKEN, PAUSING, Misfortune, disabled
+from tests.simulation.plan import DAY_S
 from tests.simulation.spoiling import SPOILS, spoiled
 
 TIMEOUT_S: Final = 15.0
+LONG_SHARE: Final = 0.2  # of moods that may last days, where the world does
 
 
 class Taken(Struct, kw_only=True):
@@ -72,7 +74,8 @@ class Station:
                 self._sim.expire_tokens()
             if self.mood in PAUSING:
                 self.is_locked.set()
-            await trio.sleep(self._random.expovariate(1 / min(span_s / 8, 7_200.0)))
+            is_long = span_s > DAY_S and self._random.random() < LONG_SHARE
+            await trio.sleep(self._random.expovariate(1 / (span_s / 8 if is_long else min(span_s / 8, 7_200.0))))
             self.heal()
 
     def heal(self) -> None:
