@@ -19,6 +19,7 @@ BENCHES: Mapping[str, Callable[[Setting], Report]] = MappingProxyType(
     {
         "ingest": ingest.run,
         "pipeline": pipeline.run,
+        "pipeline-all": pipeline.run_all,
         "recovery": recovery.run,
         "state": state.run,
         "isolation": isolation.run,

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 Shape = Literal["plain", "chunked", "get"]  # chunked: the fast lane hands such a request to the other door
+Kind = Literal["usual", "rich"]  # rich: with what every platform knows a buyer by
 EVENTS_PATH: Final = "/v1/events"
 
 
@@ -21,6 +22,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     requests: int | None = None  # as many and no more; the time is then a bound
     batch: int = 1  # events in a request
     shape: Shape = "plain"
+    kind: Kind = "usual"
     path: str = EVENTS_PATH
     visitors: int = 10_000
     run: str = ""

@@ -1,6 +1,7 @@
 """From the door to the platform's yes: how many events a second go all the way, for as long as one likes.
 
-Two pairs of platforms: Meta and Google Ads, which take batches, and GA4 and a webhook, which take one event a request.
+Two pairs of platforms: Meta and Google Ads, which take batches, and GA4 and a webhook, which take one event a request;
+and, as a bench of its own, all platforms at once.
 The rate is found from above: events come at even intervals, and where the backlog (mailbox and outboxes) grows by more
 than a quarter of a second's events, the rate was too high. The rate that lasts is then held for a minute.
 """
@@ -14,9 +15,10 @@ from typing import Final
 from msgspec import Struct
 
 from bench.backlog import Backlog, open_backlog
+from bench.destinations import PLATFORMS as PLATFORM_OF
 from bench.errors import BenchFailed
 from bench.gateway_process import Gateway, Platforms, Server, running_gateway, running_hello, running_platforms
-from bench.load_plan import Figures, Plan
+from bench.load_plan import Figures, Kind, Plan
 from bench.raw_load import share_of
 from bench.report import Goal, Report, Section, spread_of
 from bench.setting import Setting
@@ -45,6 +47,13 @@ METHOD: Final = (
 )
 
 
+ALL: Final = "all, Google Ads by both ways"
+ALL_METHOD: Final = (
+    "events of four names with all that platforms know a buyer by; each platform gets what it takes of them",
+    *METHOD[1:],
+)
+
+
 class Row(Struct, frozen=True, kw_only=True):
     platforms: str
     events_per_s: float
@@ -60,6 +69,7 @@ class Row(Struct, frozen=True, kw_only=True):
     backlog_most: float
     gateway_cpu: float
     cpu_us_per_event: float
+    cpu_us_per_delivery: float
     platforms_cpu: float
     anonymous_mib: float
     seconds: float
@@ -70,6 +80,7 @@ class Window(Struct, frozen=True, kw_only=True):
 
     from_ms: int
     until_ms: int
+    events: int
     deliveries: int
     backlog: Sequence[float]
     gateway_cpu_s: float
@@ -117,27 +128,33 @@ def run(setting: Setting) -> Report:
     return setting.report("pipeline", METHOD, [Section(title="rates that last", rows=rows)], [goal])
 
 
-def _pair(setting: Setting, pair: Sequence[str]) -> Row:
-    directory = setting.directory / "-".join(pair)
+def run_all(setting: Setting) -> Report:
+    row = _pair(setting, tuple(PLATFORM_OF), "rich")
+    return setting.report("pipeline-all", ALL_METHOD, [Section(title="the rate that lasts", rows=[row])], [])
+
+
+def _pair(setting: Setting, pair: Sequence[str], kind: Kind = "usual") -> Row:
+    directory = setting.directory / "-".join(pair[:2])
     with (
         running_hello(setting.cores) as hello,
         running_platforms(setting.cores) as platforms,
         running_gateway(directory, setting.cores, platforms, pair) as gateway,
         open_backlog(gateway.data_dir) as backlog,
     ):
-        row = _Pair(setting, pair, gateway, platforms, backlog, hello).run()
+        row = _Pair(setting, pair, kind, gateway, platforms, backlog, hello).run()
         platforms.check()
     shutil.rmtree(directory)
     return row
 
 
 class _Pair:
-    """One pair of platforms behind one gateway, and the hello world beside it."""
+    """One pair of platforms, or all, behind one gateway, and the hello world beside it."""
 
     def __init__(
         self,
         setting: Setting,
         pair: Sequence[str],
+        kind: Kind,
         gateway: Gateway,
         platforms: Platforms,
         backlog: Backlog,
@@ -145,6 +162,9 @@ class _Pair:
     ) -> None:
         self._setting = setting
         self._pair = pair
+        self._told = ALL if len(pair) > 2 else " and ".join(pair)
+        self._kind: Kind = kind
+        self._an_event = float(len(pair))  # deliveries that come of it
         self._gateway = gateway
         self._platforms = platforms
         self._backlog = backlog
@@ -164,7 +184,7 @@ class _Pair:
                 if held.lasts:
                     return self._row(held)
             rate *= LESS
-        raise BenchFailed(f"{' and '.join(self._pair)}: no rate was found that lasts; {rate / LESS:,.0f}/s does not")
+        raise BenchFailed(f"{self._told}: no rate was found that lasts; {rate / LESS:,.0f}/s does not")
 
     def _ask_hello(self) -> None:
         plan = Plan(
@@ -176,13 +196,15 @@ class _Pair:
     def _flood(self) -> float:
         """Events a second that went all the way when as many as can be taken came in."""
         started = time.perf_counter()
-        figures = self._setting.run(Plan(port=self._gateway.port, seconds=min(FLOOD_S, self._setting.seconds(FLOOD_S))))
+        seconds = min(FLOOD_S, self._setting.seconds(FLOOD_S))
+        figures = self._setting.run(Plan(port=self._gateway.port, kind=self._kind, seconds=seconds))
         per_s = figures.requests / (self._backlog.wait_empty() - started)
-        self._setting.tell(f"{' and '.join(self._pair)}: a flood went through at {per_s:,.0f}/s")
+        self._an_event = self._platforms.accepted(self._pair) / max(1, self._backlog.processed())
+        self._setting.tell(f"{self._told}: a flood went through at {per_s:,.0f}/s")
         return per_s
 
     def _hold(self, rate: float, seconds: float) -> Held:
-        plan = Plan(port=self._gateway.port, seconds=seconds + 2 * LEAD_S, rate=rate)
+        plan = Plan(port=self._gateway.port, kind=self._kind, seconds=seconds + 2 * LEAD_S, rate=rate)
         load = self._setting.start(plan)
         time.sleep(LEAD_S)
         window = self._watch(seconds)
@@ -194,14 +216,16 @@ class _Pair:
 
     def _watch(self, seconds: float) -> Window:
         gateway_s, platforms_s = self._gateway.cpu_s(), self._platforms.cpu_s()
-        accepted, from_ms = self._platforms.accepted(self._pair), _now_ms()
+        accepted, processed = self._platforms.accepted(self._pair), self._backlog.processed()
+        from_ms = _now_ms()
         backlog: list[float] = []
         while _now_ms() - from_ms < seconds * 1000:
             depth = self._backlog.depth()
-            backlog.append(depth.messages + depth.deliveries / len(self._pair))
+            backlog.append(depth.messages + depth.deliveries / self._an_event)
             time.sleep(min(SAMPLE_S, seconds / 10))
         return Window(
             from_ms=from_ms,
+            events=self._backlog.processed() - processed,
             deliveries=self._platforms.accepted(self._pair) - accepted,
             until_ms=_now_ms(),
             backlog=backlog,
@@ -215,12 +239,12 @@ class _Pair:
         latencies = self._backlog.latencies_ms(window.from_ms, window.until_ms)
         deliveries_per_s = window.deliveries / window.seconds
         return Row(
-            platforms=" and ".join(self._pair),
-            events_per_s=deliveries_per_s / len(self._pair),
+            platforms=self._told,
+            events_per_s=window.events / window.seconds,
             deliveries_per_s=deliveries_per_s,
             hello_per_s=hello_per_s,
             hello_spread=spread_of(self._hello),
-            ratio=deliveries_per_s / len(self._pair) / hello_per_s,
+            ratio=window.events / window.seconds / hello_per_s,
             ack_p50_ms=held.figures.p50_ms,
             ack_p99_ms=held.figures.p99_ms,
             delivery_p50_ms=share_of(latencies, 0.5),
@@ -228,7 +252,8 @@ class _Pair:
             backlog_median=statistics.median(window.backlog),
             backlog_most=max(window.backlog),
             gateway_cpu=window.gateway_cpu_s / window.seconds,
-            cpu_us_per_event=window.gateway_cpu_s / max(1, window.deliveries) * len(self._pair) * 1e6,
+            cpu_us_per_event=window.gateway_cpu_s / max(1, window.events) * 1e6,
+            cpu_us_per_delivery=window.gateway_cpu_s / max(1, window.deliveries) * 1e6,
             platforms_cpu=window.platforms_cpu_s / window.seconds,
             anonymous_mib=window.anonymous_mib,
             seconds=window.seconds,

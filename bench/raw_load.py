@@ -66,7 +66,7 @@ class Requests:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._number = plan.first
-        self._texts = [_pattern(text) for text in traffic.templates()]
+        self._texts = [_pattern(text) for text in traffic.templates(plan.kind)]
         self._order = traffic.order()
         fields = f"Host: bench\r\nAuthorization: Bearer {traffic.WRITE_KEY}\r\nContent-Type: application/json\r\n"
         self._start = f"POST {plan.path} HTTP/1.1\r\n{fields}".encode()

@@ -1,11 +1,15 @@
 """The events of the benches: a storefront's mix, about 600 bytes each, every one with an id and a visitor of its own.
 
 70 % product_viewed   15 % cart_item_added   10 % checkout_started   5 % purchase_placed
+
+`rich` events, about 1,500 bytes, also have what every platform knows a buyer by, so that each gets all that it takes.
 """
 
 from typing import Final
 
 import msgspec
+
+from bench.load_plan import Kind
 
 WRITE_KEY: Final = "wk_bench"
 MIX: Final = (("product_viewed", 14), ("cart_item_added", 3), ("checkout_started", 2), ("purchase_placed", 1))
@@ -20,9 +24,9 @@ EVENT_ID: Final = "<event_id>"
 VISITOR: Final = "<visitor>"  # seven digits
 
 
-def templates() -> tuple[str, ...]:
+def templates(kind: Kind = "usual") -> tuple[str, ...]:
     """One JSON text for each name of the mix, with EVENT_ID and VISITOR in it."""
-    return tuple(msgspec.json.encode(_event(name)).decode() for name in NAMES)
+    return tuple(msgspec.json.encode(_event(name, kind)).decode() for name in NAMES)
 
 
 def order() -> tuple[int, ...]:
@@ -57,7 +61,7 @@ def client_id_of(visitor: str) -> str:
     return f"1098115397.179{visitor}"
 
 
-def _event(name: str) -> dict[str, object]:
+def _event(name: str, kind: Kind) -> dict[str, object]:
     """Built once and sent as JSON: this is the edge of another process."""
     item = {"id": "SKU-RED-42", "name": "Trail Shoe", "quantity": 1, "price": 79.9}
     custom = {"value": 79.9, "currency": "USD", "items": [item]}
@@ -76,6 +80,19 @@ def _event(name: str) -> dict[str, object]:
             "client_user_agent": AGENT,
             "fbp": browser_id_of(VISITOR),
             "ga_client_id": client_id_of(VISITOR),
+            **(_person() if kind == "rich" else {}),
         },
         "custom_data": custom,
     }
+
+
+def _person() -> dict[str, str]:
+    """Names, address and every platform's click id."""
+    return {
+        "phone": "+12125550123", "first_name": "Jane", "last_name": "O'Neil", "street": "12 Main St.",
+        "city": "New York", "region": "NY", "postal_code": "10001", "country": "US", "date_of_birth": "1990-04-23",
+        "gender": "female", "fbc": f"fb.1.1795032251398.IwAR{VISITOR}", "gclid": f"Cj0KCQiA{VISITOR}",
+        "ttclid": f"E.C.P.{VISITOR}", "ttp": f"ttp{VISITOR}", "epik": f"dj0{VISITOR}", "sc_click_id": f"sc-{VISITOR}",
+        "li_fat_id": f"li-{VISITOR}", "rdt_cid": f"rdt-{VISITOR}", "awc": f"12345_1795032251_{VISITOR}",
+        "tblci": f"GiExample{VISITOR}", "criteo_id": f"cr-{VISITOR}", "klaviyo_id": f"01HYQ{VISITOR}",
+    }  # fmt: skip

@@ -52,11 +52,12 @@ end
 
 
 def script(plan: Plan) -> str:
+    texts = traffic.templates(plan.kind)
     return SCRIPT.format(
         run=plan.run,
         visitors=plan.visitors,
         first=plan.first,
-        kinds=",\n".join(f"  function(id, v) return {_concatenation(text)} end" for text in traffic.templates()),
+        kinds=",\n".join(f"  function(id, v) return {_concatenation(text)} end" for text in texts),
         order=", ".join(str(index + 1) for index in traffic.order()),
         write_key=traffic.WRITE_KEY,
         path=plan.path,

@@ -84,6 +84,13 @@ def test_pipeline_finds_a_rate_that_lasts_for_each_pair_of_platforms(setting: Se
 
 
 @pytest.mark.usefixtures("without_wrk")
+def test_pipeline_finds_a_rate_that_lasts_for_all_platforms_at_once(setting: Setting) -> None:
+    [row] = [row for row in pipeline.run_all(setting).sections[0].rows if isinstance(row, pipeline.Row)]
+    assert row.deliveries_per_s > 5 * row.events_per_s > 0
+    assert row.cpu_us_per_event > row.cpu_us_per_delivery > 0
+
+
+@pytest.mark.usefixtures("without_wrk")
 def test_recovery_drains_the_whole_backlog_once_the_platforms_answer(setting: Setting) -> None:
     (row,) = recovery.run(setting).sections[0].rows
     assert isinstance(row, recovery.Row)
