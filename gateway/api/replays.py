@@ -129,6 +129,7 @@ def _add_jobs(routes: Blueprint, parts: ApiParts) -> None:
         job = await replays.cancel(parts.writer, number, parts.now_ms(), ASKED_BY) if number is not None else None
         if job is None:
             _unknown(replay_id)
+        parts.log("api_change", change="cancel_replay", site=job.site, destination=job.destination)
         return answered(job)
 
     routes.add_url_rule("/replays", view_func=list_replays, methods=["GET"])

@@ -1,11 +1,15 @@
 """The API's door: who is let in, what every answer has, how guesses are bounded."""
 
 from ipaddress import ip_network
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from actors.secret import Secret
 from gateway.auth import ADDRESSES, WINDOW_S, WRONG_MOST
+from gateway.config import load_config, load_server
+from gateway.errors import ConfigError
 from store.env import Store
 from tests.gateway.api_client import TOKEN, api_on
 
@@ -131,3 +135,30 @@ async def test_every_setting_of_every_platform_has_a_description(store: Store) -
         f"{one['type']}.{setting['name']}" for one in found for setting in one["settings"] if not setting["description"]
     ]
     assert bare == [], "the comment beside the setting says what it is"
+
+
+def test_the_token_comes_from_the_environment_unless_the_file_has_one(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[[sites]]\nid = "shop"\n')
+    env = {"GATEWAY_ADMIN_TOKEN": TOKEN}
+    assert load_config(path, env).server.admin_token == Secret(TOKEN)
+    assert load_config(None, env).server.admin_token == Secret(TOKEN)
+    assert load_config(path, {}).server.admin_token is None
+    path.write_text(f'[server]\nadmin_token = "{TOKEN}-of-the-file"\n[[sites]]\nid = "shop"\n')
+    assert load_config(path, env).server.admin_token == Secret(f"{TOKEN}-of-the-file")
+
+
+@pytest.mark.parametrize("token", ["short", "x" * 201, "with a space in it", "ümlaut-ümlaut-ümlaut"])
+def test_a_token_that_could_be_guessed_or_not_be_sent_is_refused_unshown(token: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_config(None, {"GATEWAY_ADMIN_TOKEN": token})
+    assert "server.admin_token: is no token for the API; give 16 to 200" in str(refused.value)
+    assert token not in str(refused.value)
+
+
+def test_commands_that_read_the_store_do_not_need_the_token(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[server]\nadmin_token = { env = "NOT_SET_HERE" }\n[[sites]]\nid = "shop"\n')
+    assert load_server(path, {}).data_dir == "data"
+    with pytest.raises(ConfigError, match=r"server\.admin_token: the environment variable NOT_SET_HERE is not set"):
+        load_config(path, {})
