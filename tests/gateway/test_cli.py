@@ -150,6 +150,7 @@ def test_explain_wants_an_event_or_an_order() -> None:
 
 CTRL_C = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as a terminal gives it, whatever started the tests
 class CtrlC:
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:
