@@ -125,6 +125,14 @@ def visitor_events(store: Store, site: str, visitor_id: str, limit: int = 100) -
     return found
 
 
+def waiting(store: Store, most: int) -> list[bytes] | None:
+    """The outbox rows of all destinations, undecoded, in one short read; None where more than `most` wait."""
+    with store.read() as txn, txn.cursor(db=store.dbs["outbox"]) as cursor:
+        if txn.stat(store.dbs["outbox"])["entries"] > most:
+            return None
+        return [bytes(value) for value in cursor.iternext(keys=False, values=True)]
+
+
 def _scan(
     txn: lmdb.Transaction, store: Store, database: str, prefix: bytes, start: bytes, most: int
 ) -> list[tuple[bytes, bytes]]:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from rich.table import Table
 from rich.text import Text
 
-from gateway.commands.facts import EventFacts, newest_events
+from gateway.commands.facts import EventFacts, newest_events, waiting_events
 from gateway.commands.match_story import estimated
 from gateway.commands.match_summary import SummaryLine, summary, summary_table
 from gateway.commands.reading import (
@@ -34,6 +34,7 @@ from gateway.commands.story_page import STYLES
 from store.records import DeliveryRow, DeliveryStatus
 
 STATUSES = [*get_args(DeliveryStatus), "not_routed"]
+IN_OUTBOX = ("queued", "failed")
 WORDS_CHARS = 60
 
 
@@ -101,7 +102,8 @@ def deliveries(
     now_ms = time.time_ns() // 1_000_000
     with open_store(config_path, data_dir) as store:
         sites = chosen_sites(store, site)
-        events = newest_events(store, sites, since_ms(since, now_ms), now_ms, partial(click.echo, err=True))
+        read = waiting_events if status in IN_OUTBOX else newest_events
+        events = read(store, sites, since_ms(since, now_ms), now_ms, partial(click.echo, err=True))
         if is_summary:
             _show(summary(events, platforms_of(store), destination), limit, summary_table, as_json)
             return

@@ -12,13 +12,14 @@ from store import keys, ledger
 from store.env import Store, fetch
 from store.errors import Unreadable
 from store.mailbox import body_at
-from store.records import DeliveryRow, EventRow
+from store.records import OUTBOX, DeliveryRow, EventRow
 
 FOLLOWED = 4  # a copy of a copy; more would be a loop
 PAGE = 500
 WINDOW_MS = 1_000  # the newest events are looked for in a window this long, then in one twice as long before it
 WINDOW_MOST = 10_000  # messages in a window; past it the next one is shorter
 AHEAD_MS = 60_000  # an edge's clock may be so far ahead of this one
+WAITING_MOST = 20_000  # deliveries that wait; past it they are looked for among all events
 SEEN = 100_000  # events remembered, so that each is shown once however many copies it has
 
 
@@ -36,6 +37,10 @@ class Place(Struct, frozen=True, order=True):
     received_at_ms: int
     shard: int
     sequence: int
+
+
+def place_of(row: EventRow) -> Place:
+    return Place(row.received_at_ms, row.shard, row.sequence)
 
 
 def facts_of(store: Store, key: bytes) -> Facts | None:
@@ -85,6 +90,31 @@ def newest_events(
             continue
         if facts is not None and facts.row.status == "processed":
             yield facts
+
+
+def waiting_events(
+    store: Store, sites: Sequence[str], from_ms: int, now_ms: int, report: Callable[[str], None]
+) -> Iterator[EventFacts]:
+    """As `newest_events`, but of those alone that wait for a delivery, or for its next attempt, if they are few.
+
+    They are found in the outbox, however many days they are old; where many wait, the newest are found soon as well.
+    """
+    rows = ledger.waiting(store, WAITING_MOST)
+    if rows is None:
+        yield from newest_events(store, sites, from_ms, now_ms, report)
+        return
+    found: dict[bytes, EventRow] = {}
+    for raw in rows:
+        try:
+            key = OUTBOX.decode(raw).event_key
+            event = ledger.event(store, key) if key not in found else None
+        except Unreadable as error:
+            report(f"a delivery that waits cannot be read: {error}; see gateway check-store")
+            continue
+        if event is not None and event.row.site in sites and event.row.received_at_ms >= from_ms:
+            found[key] = event.row
+    for key, row in sorted(found.items(), key=lambda one: place_of(one[1]), reverse=True):
+        yield event_facts(store, key, row)
 
 
 def event_facts(store: Store, key: bytes, row: EventRow) -> EventFacts:
