@@ -111,7 +111,7 @@ def _table(lines: list[Line]) -> Table:
             line.origin,
             Text(state, STYLES[state]),
             str(line.queued),
-            shown_span(round(age_s * 1_000)) if age_s else "-",
+            shown_span(round(age_s * 1_000)) if age_s is not None and age_s > 0 else "-",
             str(line.version) if line.version else "-",
             _why(line),
         )
