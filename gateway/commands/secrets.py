@@ -95,7 +95,7 @@ def rotate_key(as_json: bool, config_path: Path | None, data_dir: Path | None) -
     if as_json:
         click.echo(msgspec.json.encode({"keys": keys, "secrets": secrets, "version": stored.version}))
     else:
-        click.echo(f"{secrets} secrets are sealed with the new key, version {stored.version}; {keys} keys are kept")
+        click.echo(f"rotated, version {stored.version}: secrets sealed with the new key: {secrets}; keys kept: {keys}")
 
 
 def _field(platform: str, given: str) -> str:
