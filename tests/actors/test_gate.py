@@ -195,26 +195,34 @@ def test_a_usage_that_is_nearly_used_up_halves_the_rate() -> None:
 
 
 verdicts = st.lists(st.sampled_from([OK, NEVER, LATER, SLOWER, Split("s"), Again("a"), Refresh("r")]), min_size=1)
-requests = st.lists(st.tuples(st.floats(0, 400), verdicts, st.booleans(), st.integers(0, 100)), max_size=60)
+quotas = st.builds(
+    Quota, wait_s=st.integers(0, 100), remaining=st.none() | st.integers(0, 3), reset_s=st.integers(1, 60),
+    is_near=st.booleans(),
+)  # fmt: skip
+requests = st.lists(st.tuples(st.floats(0, 400), verdicts, st.booleans(), quotas), max_size=60)
 
 
-@given(requests=requests, share=st.sampled_from([0, 0.25, 1]))
+@given(
+    requests=requests, share=st.sampled_from([0, 0.25, 1]), rate=st.sampled_from([None, Rate("50/s"), Rate("20/min")])
+)
 def test_whatever_a_platform_answers_it_is_asked_again_within_minutes(
-    requests: Sequence[tuple[float, Sequence[Verdict], bool, int]], share: float
+    requests: Sequence[tuple[float, Sequence[Verdict], bool, Quota]], share: float, rate: Rate | None
 ) -> None:
     """And what waits knows for how long: nothing is stuck, nothing spins."""
-    one, now_s = gate(pause_share=share, pause_least=1, pause_after_s=10.0), 0.0
-    for passed_s, answers, has_answer, asked_s in requests:
+    one, now_s = gate(pause_share=share, pause_least=1, pause_after_s=10.0, rate=rate), 0.0
+    for passed_s, answers, has_answer, quota in requests:
         now_s += passed_s
         wait_s = one.wait_s(now_s)
         assert wait_s is not None
         assert one.may_send(now_s) == (wait_s == 0)
         if wait_s == 0:
             one.begin(now_s)
-            heard = Heard(
-                sent_s=now_s, latency_s=1, has_answer=has_answer, is_probe=one.breaker.is_probing,
-                quota=Quota(wait_s=asked_s),
-            )  # fmt: skip
+            is_probe = one.breaker.is_probing
+            heard = Heard(sent_s=now_s, latency_s=1, has_answer=has_answer, is_probe=is_probe, quota=quota)
             one.judge(now_s, answers, heard)
             one.end()
-    assert (one.wait_s(now_s) or 0.0) <= 600
+    steps = 0
+    while wait_s := one.wait_s(now_s) or 0.0:
+        assert wait_s <= 600
+        now_s, steps = now_s + wait_s, steps + 1
+        assert steps <= 4
