@@ -10,7 +10,7 @@ errors.py        what ends a request with an answer
 destinations.py  /api/destinations: which there are, what they are doing, connecting and changing them;
                  destination_records.py, trying.py
 platforms.py     /api/platforms: which platforms there are, with their settings
-events.py        /api/events: one event's whole story
+events.py        /api/events, /api/orders: whole stories
 deliveries.py    /api/deliveries: what is on its way and what became of it, page by page
 replays.py       /api/replays: jobs that send deliveries again
 """

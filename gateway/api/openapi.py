@@ -60,6 +60,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "site": ("The site's id.", "shop"),
     "destination": ("The destination's id, one of its site's.", "meta-main"),
     "event_id": ("As the sender gave it, or as the answer to the event's request told it.", "order-1001"),
+    "order_id": ("As the shop sends it in custom_data.order_id.", "1001"),
     "field": ("The name of a secret setting.", "access_token"),
     "replay_id": ("The replay's id.", "1"),
 })

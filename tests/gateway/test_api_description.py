@@ -35,7 +35,10 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-THERE = {"site": "shop", "destination": "hook", "event_id": "order-1001", "field": "secret", "replay_id": "1"}
+THERE = {
+    "site": "shop", "destination": "hook", "event_id": "order-1001", "order_id": "1001", "field": "secret",
+    "replay_id": "1",
+}  # fmt: skip
 HOOK_SETTINGS = {
     "url": "http://127.0.0.1:9/",
     "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",

@@ -335,4 +335,6 @@ def test_what_the_file_declares_is_changed_there_and_paused_here(tmp_path: Path,
             assert error_of(ask(running, method, path + more, json=body)) == (409, "declared_in_file", [])
         assert ask(running, "POST", f"{path}/check").json()["outcome"] == "passed"
         assert ask(running, "POST", f"{path}/pause").json()["is_paused"] is True
+        wait_until(lambda: ask(running, "GET", path).json()["cause"] == "operator", what="the pause")
         assert ask(running, "POST", f"{path}/resume").json()["is_paused"] is False
+        wait_until(lambda: ask(running, "GET", path).json()["state"] == "sending", what="the end of it")

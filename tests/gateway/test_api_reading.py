@@ -68,10 +68,13 @@ async def test_the_id_of_a_copy_leads_to_the_event_in_its_place(
     await told.take(purchase("order-1", "server"), purchase("px-1"), seconds=10)
     [story] = (await api_of(told).get("/api/events/shop/order-1")).json()["events"]
     assert (story["event_id"], story["asked_for"]) == ("px-1", "order-1")
+    [of_order] = (await api_of(told).get("/api/orders/shop/o-1")).json()["events"]
+    assert of_order == {**story, "asked_for": None}
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/events/shop/e-99", "/api/events/nowhere/e-0", "/api/events/shop/" + "x" * 3_000]
+    "path",
+    ["/api/events/shop/e-99", "/api/events/nowhere/e-0", "/api/orders/shop/e-0", "/api/events/shop/" + "x" * 3_000],
 )
 async def test_an_unknown_event_is_answered_404(autojump_clock: MockClock, make_world: MakeWorld, path: str) -> None:
     answered = await api_of(await shop(make_world, events=1)).get(path)
