@@ -46,7 +46,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False, timeout=0.5) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
         yield client
 
 

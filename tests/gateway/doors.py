@@ -16,6 +16,7 @@ from gateway.call import Answer, Call
 from gateway.door import DoorBounds, Ready, Share, share_nothing
 from gateway.listener import Listener, open_listening_socket, serve_doors
 
+GIVE_UP_S = 30.0  # what is sure to come is waited for so long, on a machine however slow
 LONG = DoorBounds(linger_s=0.3)
 SHORT = DoorBounds(
     head_s=0.2, body_s=0.3, keep_alive_s=0.2, send_s=0.3, app_read_s=0.5, linger_s=0.1, drain_s=0.8, drain_send_s=0.2
@@ -114,7 +115,7 @@ class Client:
         await self.stream.send_all(raw)
 
     async def reply(self, *, has_body: bool = True) -> Reply:
-        with trio.fail_after(5):
+        with trio.fail_after(GIVE_UP_S):
             while b"\r\n\r\n" not in self._buffer:
                 await self._more()
             head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
@@ -126,7 +127,7 @@ class Client:
             body, self._buffer = self._buffer[:length], self._buffer[length:]
         return Reply(status=int(lines[0].split()[1]), headers=headers, body=body)
 
-    async def wait_end(self, within_s: float = 5) -> bytes:
+    async def wait_end(self, within_s: float = GIVE_UP_S) -> bytes:
         """What still came until the server closed."""
         rest = self._buffer
         with trio.fail_after(within_s):
@@ -194,7 +195,7 @@ def request(
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + framed
 
 
-async def wait_until(condition: Callable[[], bool], within_s: float = 5) -> None:
+async def wait_until(condition: Callable[[], bool], within_s: float = GIVE_UP_S) -> None:
     with trio.fail_after(within_s):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in real sockets, not at an event
             await trio.sleep(0.005)

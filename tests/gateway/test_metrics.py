@@ -222,7 +222,7 @@ async def test_a_page_that_fails_ends_its_connection_alone() -> None:
 
 async def test_a_silent_client_is_let_go() -> None:
     async with served(PrometheusObserver(), request_s=0.05) as port:
-        with trio.fail_after(2):
+        with trio.fail_after(30):
             assert await ask(port, b"GET /met") == b""
 
 
@@ -230,7 +230,7 @@ async def test_too_many_connections_are_closed_and_the_door_stays_open() -> None
     observer = PrometheusObserver()
     async with served(observer) as port:
         held = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(CONNECTIONS)]
-        with trio.fail_after(2):
+        with trio.fail_after(30):
             assert await _is_closed(port)
         for stream in held:
             await stream.aclose()

@@ -126,7 +126,7 @@ async def test_a_broken_writer_tells_everybody_and_takes_nothing_more(store: Sto
 async def test_closing_commits_what_waits_and_ends(store: Store) -> None:
     go = threading.Event()
     writer = ThreadWriter(store, Observer())
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
             writer.submit(holding(go))
