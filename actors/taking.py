@@ -5,7 +5,7 @@ What is taken stays in the outbox until it is settled; it is remembered so that 
 
 import math
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -20,11 +20,12 @@ from actors.observer import Observer
 from actors.pacing import MOST_MS, age_s
 from actors.redaction import Redactor
 from actors.withdrawal import stated, stricter
-from actors.work import Settled, Work, dropped, event_to_send, left_out, work_of
+from actors.work import Settled, Work, dropped, event_to_send, left_out, taken_back, work_of
 from store import keys
 from store.env import Store
 from store.outbox import Due, due, strays
 from store.records import EventRow
+from store.replays import cancelled
 from store.retention import read_clock
 
 IN_HAND: Final = 4_000  # deliveries taken and not settled, at most: half of them new, half of them retried
@@ -101,7 +102,8 @@ class Taker:
             times += [scan.next_due_ms] if scan.next_due_ms is not None else []
             rows += self._hold(lane, scan.rows)
         consents = self._stated([row.event for row in rows if row.event is not None])
-        taken = [self._encode(row, now_ms, consents) for row in rows]
+        called_off = cancelled(self._store, {job for row in rows if (job := replayed_by(row)) is not None})
+        taken = [self._called_off(row, called_off) or self._encode(row, now_ms, consents) for row in rows]
         return Taken(
             works=[one for one in taken if isinstance(one, Work)],
             settled=[one for one in taken if isinstance(one, Settled)],
@@ -194,6 +196,12 @@ class Taker:
         work.match = estimate(event, payload.carries, self._destination)
         return work
 
+    def _called_off(self, row: Due, jobs: Collection[int]) -> Settled | None:
+        """What becomes of a delivery whose replay was cancelled before it went out."""
+        if replayed_by(row) not in jobs or row.event is None:
+            return None
+        return taken_back(work_of(row, self._site), self._destination.id)
+
     def _late(self, work: Work, event: Event, now_ms: int) -> Settled | None:
         """Why the delivery comes too late, where it does: a replayed one also past the platform's own window."""
         old_s, most_s = age_s(event.occurred_at_ms, work.received_at_ms, now_ms), self._destination.max_age_s(event)
@@ -228,6 +236,12 @@ class Taker:
         self._observer.unreadable_row("event" if row.event is None else "log")
         work = work_of(row, self._site)
         return dropped(work, self._destination.id, "unreadable", "the stored event cannot be read", now_ms)
+
+
+def replayed_by(row: Due) -> int | None:
+    """The replay job that this delivery is in the queue for."""
+    is_replay = row.lane == keys.REPLAY_LANE and row.delivery is not None and bool(row.delivery.replays)
+    return row.delivery.replays[-1].job if is_replay and row.delivery is not None else None
 
 
 def _stricter(row: EventRow | None, own: Consent, consents: Mapping[str, Consent]) -> Consent:

@@ -153,13 +153,27 @@ def dropped(work: Work, destination: str, reason: Reason, words: str, now_ms: in
 
 def left_out(work: Work, destination: str, words: str, now_ms: int) -> Settled:
     """A replayed delivery whose turn came past its platform's deduplication window: what was delivered stays so."""
+    if work.replays[-1].status == "delivered":
+        return _as_before(work, destination, words, "past_window")
+    return dropped(work, destination, "past_window", words, now_ms)
+
+
+def taken_back(work: Work, destination: str) -> Settled | None:
+    """A replayed delivery whose job was cancelled: over, as it was before. None where it was still to be tried then."""
     mark = work.replays[-1]
-    row = dropped(work, destination, "past_window", words, now_ms).row
-    if mark.status == "delivered":
-        row = msgspec.structs.replace(
-            row, status="delivered", reason="", settled_at_ms=mark.settled_at_ms, latency_ms=mark.latency_ms
-        )
-    return Settled(work=work, row=row, reason="past_window")
+    if mark.status not in ("delivered", "dropped"):
+        return None
+    return _as_before(work, destination, f"its replay by job {mark.job} was cancelled", "none")
+
+
+def _as_before(work: Work, destination: str, words: str, reason: Reason) -> Settled:
+    mark = work.replays[-1]
+    row = DeliveryRow(
+        status=mark.status, destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
+        replays=work.replays, reason=mark.reason, words=words, settled_at_ms=mark.settled_at_ms,
+        latency_ms=mark.latency_ms, match=work.sent_match,
+    )  # fmt: skip
+    return Settled(work=work, row=row, reason=reason)
 
 
 def _again(

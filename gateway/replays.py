@@ -129,7 +129,7 @@ async def start(store: Store, writer: Writer, ask: Ask, now_ms: int, asked_by: s
 
 
 async def cancel(writer: Writer, number: int, now_ms: int, asked_by: str) -> Job | None:
-    """The job as it is now; None where there is none. What it has queued already still goes out."""
+    """The job as it is now; None where there is none. What it has queued and has not gone out is taken back."""
     write = Cancel(number, now_ms, f"cancelled by {asked_by}")
     await writer.submit(write).wait()
     return shown(write.row) if write.row is not None else None

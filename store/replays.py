@@ -4,7 +4,7 @@ A job's cursor and what it queued are one commit, and a step whose job was moved
 nothing: no delivery is queued twice, none is skipped, wherever a process ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -53,6 +53,15 @@ def running(store: Store) -> list[ReplayRow]:
     return found
 
 
+def cancelled(store: Store, numbers: Collection[int]) -> frozenset[int]:
+    """Those of these jobs that were cancelled."""
+    if not numbers:
+        return frozenset()
+    with store.read() as txn:
+        rows = [_decode(fetch(txn, store.dbs[NAME], keys.replay(number))) for number in numbers]
+    return frozenset(row.number for row in rows if row is not None and row.state == "cancelled")
+
+
 def recent(store: Store, most: int) -> list[ReplayRow]:
     """The latest jobs, the newest first; without those that cannot be read."""
     found: list[ReplayRow] = []
@@ -89,7 +98,8 @@ class Start:
 
 
 class Cancel:
-    """The write that ends a job. `row`: as it is now; None where there is none. What it queued already still goes."""
+    """The write that calls a job off, also one that is done: what it has queued and has not gone out is taken back when
+    its turn comes. After the commit `row` is the job as it is now; None where there is none."""
 
     def __init__(self, number: int, at_ms: int, words: str) -> None:
         self._number = number
@@ -99,7 +109,7 @@ class Cancel:
 
     def __call__(self, write: WriteTxn) -> None:
         self.row = _decode(write.get(NAME, keys.replay(self._number))) if self._number > 0 else None
-        if self.row is None or self.row.state != "running":
+        if self.row is None or self.row.state == "cancelled":
             return
         self.row = msgspec.structs.replace(self.row, state="cancelled", words=self._words, ended_at_ms=self._at_ms)
         write.put(NAME, keys.replay(self._number), REPLAY.encode(self.row))

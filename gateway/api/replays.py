@@ -124,7 +124,7 @@ def _add_jobs(routes: Blueprint, parts: ApiParts) -> None:
 
     @documented("replays", {200: Job}, refuses=(404, 503))
     async def cancel_replay(replay_id: str) -> Response:
-        """End a job. What it has queued already still goes out; one that is over stays as it is."""
+        """End a job. What it has queued is taken back, but for what is under way; of a job that is done too."""
         number = _number(replay_id)
         job = await replays.cancel(parts.writer, number, parts.now_ms(), ASKED_BY) if number is not None else None
         if job is None:

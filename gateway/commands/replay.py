@@ -203,7 +203,7 @@ def show(job_id: int, is_watched: bool, as_json: bool, config_path: Path | None,
 @json_option
 @store_options
 def cancel(job_id: int, as_json: bool, config_path: Path | None, data_dir: Path | None) -> None:
-    """End a job. What it has queued already still goes out.
+    """Call a job off. What it has queued is taken back, but for what is under way; of a job that is done too.
 
     Example: gateway replay cancel 3
     """

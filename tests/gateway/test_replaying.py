@@ -356,6 +356,27 @@ async def test_a_cancelled_job_queues_nothing_more(make_world: MakeWorld, autoju
     assert (found.state, found.words, jobs.sender.ids()) == ("cancelled", "cancelled by a test", [])
 
 
+async def test_what_a_cancelled_job_has_queued_is_as_it_was_before(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    jobs = await windowed(make_world)
+    await jobs.take("dropped", told="drop")
+    await jobs.take("delivered")
+    await jobs.take("failed", told="busy")
+    before = [jobs.world.delivery(one, "one").row for one in ("dropped", "delivered")]
+    jobs.publish(Windowed(id="one", paused=True))
+    job = await jobs.replay(seconds=0.7, statuses=CHOICES)
+    assert jobs.statuses("dropped", "delivered", "failed") == ["queued"] * 3
+    await replays.cancel(jobs.world.writer, job.id, jobs.world.clock.now_ms(), "a test")
+    jobs.publish(Windowed(id="one"))
+    assert await jobs.world.run_for(5)
+    after = [jobs.world.delivery(one, "one").row for one in ("dropped", "delivered")]
+    assert [(row.status, row.reason, row.settled_at_ms) for row in after if row is not None] == [
+        (row.status, row.reason, row.settled_at_ms) for row in before if row is not None
+    ]
+    assert jobs.sender.ids() == ["failed"]
+
+
 async def planned(jobs: Replays) -> Step:
     """The first step of a job, not committed yet."""
     await jobs.take("a", told="drop")
