@@ -77,6 +77,10 @@ class Control:
         """The number of the stored version in force; 0 before the first change."""
         return stored_config.number(self.store)
 
+    def history(self) -> list[StoredConfig]:
+        """The versions that are kept, the newest first."""
+        return stored_config.history(self.store)
+
     def destinations(self) -> list[DestinationView]:
         """The file's and the store's by site, in the order of the file, then in that of their connecting."""
         stored, sites = stored_config.latest(self.store).config, self._declared()
@@ -144,9 +148,10 @@ class Control:
                 raise AlreadyThere(f"{site}/{id} is there already; give another id, or disconnect it first")
             self._refuse_declared(place, id)
             check_version(stored, there.version if there is not None else stored.version, expected_version)
-            return self._with(stored, place, id, _without_nothing(table))
+            connected = self._with(stored, place, id, _without_nothing(table))
+            return msgspec.structs.replace(connected, change=f"connect {site}/{id}")
 
-        await self._switch(change, f"connect {site}/{_id_in(table) or table.get('type')}")
+        await self._switch(change)
         return self._told(site, made[0])
 
     async def change(
@@ -215,7 +220,7 @@ class Control:
 
     # --- parts ---
 
-    async def _switch(self, change: stored_config.Change, words: str) -> StoredConfig:
+    async def _switch(self, change: stored_config.Change, words: str = "") -> StoredConfig:
         return await stored_config.switch(self._writer, change, at_ms=self._now_ms(), words=words)
 
     async def _set_paused(self, site: str, id: str, *, is_paused: bool) -> DestinationView:

@@ -56,7 +56,7 @@ async def switch(writer: Writer, change: Change, *, at_ms: int, words: str, is_f
     """The version that `change` makes of the one in force, on disk. What `change` raises is raised, and nothing kept.
 
     `change` is run in the writing thread, and again where another write spoiled its group. `is_for_all`: it is made of
-    each older version too, in the same commit, under its own number.
+    each older version too, in the same commit, under its own number. `words`: what was done; empty: `change` says it.
     """
     outcome: list[StoredConfig | Exception] = []
 
@@ -66,7 +66,9 @@ async def switch(writer: Writer, change: Change, *, at_ms: int, words: str, is_f
             found, rows = _newest(cursor), _rows(cursor)
         try:
             changed = change(msgspec.structs.replace(found.config, version=found.number))
-            made = msgspec.structs.replace(changed, version=found.number + 1, at_ms=at_ms, change=words)
+            made = msgspec.structs.replace(
+                changed, version=found.number + 1, at_ms=at_ms, change=words or changed.change
+            )
             older = [(key, change(one)) for key, one in _readable(rows)] if is_for_all else []
         except Exception as error:  # noqa: BLE001  raised to the caller below: it says nothing about the write
             outcome.append(error)

@@ -16,12 +16,14 @@ from gateway.commands.reading import (
     json_option,
     rfc3339,
     shown_span,
+    shown_time,
     store_options,
     store_place,
     visible,
 )
 from gateway.control import DestinationView
 from gateway.destination_states import DestinationState, state_of
+from store.records import StoredConfig
 
 WORDS_CHARS = 70
 STYLES = {"sending": "green", "probing": "yellow", "paused": "red", "never ran": "dim"}
@@ -47,9 +49,12 @@ class Line(Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.option("--site", help="Of this site only.")
+@click.option("--history", "is_history", is_flag=True, help="What was changed by command or API, the newest first.")
 @json_option
 @store_options
-def destinations(site: str | None, as_json: bool, config_path: Path | None, data_dir: Path | None) -> None:
+def destinations(
+    site: str | None, is_history: bool, as_json: bool, config_path: Path | None, data_dir: Path | None
+) -> None:
     """List the destinations, the file's and the connected ones, with what they are doing and how much waits.
 
     Exit code 1: one of them is not in force; the lines say why.
@@ -58,11 +63,15 @@ def destinations(site: str | None, as_json: bool, config_path: Path | None, data
     Examples:
       gateway destinations
       gateway destinations --site shop --json
+      gateway destinations --history
     """
     place, _ = store_place(config_path, data_dir)
     if not (place / "data.mdb").exists():
         end(f"no store is in {place.resolve()}: no gateway has run there, and nothing is connected", exit_codes.STORE)
     with open_control(config_path, data_dir, is_readonly=True) as control:
+        if is_history:
+            _show_history(control.history(), as_json=as_json)
+            return
         if site is not None and site not in {*control.sites(), *(one.site for one in control.destinations())}:
             end(f"there is no site {site!r}; there are: {', '.join(control.sites())}", exit_codes.USAGE)
         views = [one for one in control.destinations() if site in (None, one.site)]
@@ -74,6 +83,17 @@ def destinations(site: str | None, as_json: bool, config_path: Path | None, data
         console().print(_table(lines) if lines else "no destination is declared or connected")
     if any(line.faults for line in lines if line.origin == "store"):
         raise click.exceptions.Exit(exit_codes.FAILED)
+
+
+def _show_history(versions: list[StoredConfig], *, as_json: bool) -> None:
+    for one in versions:
+        if as_json:
+            told = {"version": one.version, "at": rfc3339(one.at_ms), "change": one.change}
+            click.echo(msgspec.json.encode(told))
+        else:
+            click.echo(f"{one.version:>6}  {shown_time(one.at_ms)}  {visible(one.change)}")
+    if not versions and not as_json:
+        click.echo("nothing was changed by command or API yet")
 
 
 def _line(view: DestinationView, state: DestinationState) -> Line:

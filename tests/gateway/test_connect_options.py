@@ -164,6 +164,16 @@ def test_a_clash_with_the_file_is_told_and_the_file_counts(tmp_path: Path) -> No
     assert run(tmp_path, "destinations").exit_code == 0
 
 
+def test_the_history_tells_what_was_changed_and_no_value(tmp_path: Path) -> None:
+    run(tmp_path, "connect", "meta", "--pixel", "1234", "--token", "EAAtoken", "--no-check")
+    run(tmp_path, "secret", "set", "meta", "token", "-", "--no-check", stdin="EAAother\n")
+    run(tmp_path, "pause", "meta")
+    done = run(tmp_path, "destinations", "--history", "--json")
+    changes = [msgspec.json.decode(line)["change"] for line in done.stdout.splitlines()]
+    assert changes == ["pause shop/meta", "set secret shop/meta access_token", "connect shop/meta"]
+    assert "EAA" not in run(tmp_path, "destinations", "--history").stdout
+
+
 def test_an_unknown_site_to_list_is_an_answer(tmp_path: Path) -> None:
     run(tmp_path, "connect", "meta", "--pixel", "1234", "--token", "EAAtoken", "--no-check")
     done = run(tmp_path, "destinations", "--site", "shpo")

@@ -116,6 +116,7 @@ async def test_what_is_nested_too_deeply_or_too_large_is_refused(world: Controll
 async def test_ids_count_up_where_none_is_given(world: Controlled) -> None:
     table = {name: value for name, value in META.items() if name != "id"}
     assert [(await world.control.connect("shop", table)).id for _ in range(3)] == ["meta", "meta-2", "meta-3"]
+    assert world.control.history()[0].change == "connect shop/meta-3"
 
 
 async def test_a_second_of_one_id_is_refused_and_replaced_only_on_demand(world: Controlled) -> None:
