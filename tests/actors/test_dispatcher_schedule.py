@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from actors.destinations.base import Response
 from actors.dialing import Failure
 from tests.actors.dispatching import HOUR_S, Clock, MakeWorld, batching, one, single, times
 from tests.support.making import HOUR_MS, START_MS, event
@@ -127,3 +128,14 @@ async def test_an_attempt_is_counted_by_what_each_delivery_came_to(
     assert await world.run_for(1)
     told = [labels["3"] for name, labels in world.observer.told if name == "attempt"]
     assert told == [{"delivered": 2, "drop": 1, "retry": 1}]
+
+
+async def test_what_headers_ask_for_counts_also_where_the_adapter_does_not_read_them(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(single(), one(Response(status=503, headers={"retry-after": "5000"}, body=b'"retry"')))
+    world.take(event("a"))
+    assert await world.run_for(5)
+    found = world.delivery("a", "one").row
+    assert found is not None
+    assert (found.next_at_ms or 0) - START_MS == pytest.approx(5_000_000, abs=2_000)

@@ -107,6 +107,15 @@ def test_what_was_under_way_when_the_pause_began_does_not_end_it() -> None:
     assert one.paused_for == "error_share"
 
 
+def test_failed_probes_of_an_outage_are_the_breakers_alone() -> None:
+    one, now_s = gate(pause_least=1, pause_after_s=600.0), 0.0
+    for _ in range(30):
+        assert once(one, now_s, LATER, has_answer=False)
+        now_s += one.wait_s(now_s) or 0.0
+    assert now_s > 3_600
+    assert one.standing() == ("probing", "breaker", "later")
+
+
 def test_after_a_good_probe_it_takes_the_whole_time_again_to_pause() -> None:
     one, now_s = paused_for_errors()
     now_s += one.wait_s(now_s) or 0.0
