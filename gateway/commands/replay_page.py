@@ -12,6 +12,7 @@ from rich.table import Table
 from gateway import replays
 from gateway.commands.reading import console, end, visible
 from gateway.commands.trial import Shown
+from gateway.core_watch import is_core_alive
 from gateway.replays import DryRun, Job, Sample
 from store.env import Store
 
@@ -101,7 +102,8 @@ def _request(request: Shown) -> None:
 
 
 def watch(store: Store, number: int, *, is_quiet: bool) -> Job:
-    """Waits until the job is over, with a bar where a terminal is there. Ctrl-C leaves the job running."""
+    """Waits until the job is over or no gateway runs, with a bar where a terminal is there. Ctrl-C leaves the job
+    running."""
     out = Console(stderr=True)
     bar = Progress(
         TextColumn("job {task.fields[number]}"), BarColumn(), TaskProgressColumn(),
@@ -126,6 +128,9 @@ def _follow(store: Store, number: int, bar: Progress) -> Job:
         words = f"({visible(job.words)})" if job.words else ""
         bar.update(task, completed=job.progress, queued=queued, left_out=left_out, words=words)
         if job.state != "running":
+            return job
+        if not is_core_alive(store.path):
+            click.echo("the gateway does not run any more: the job waits for its next start", err=True)
             return job
         time.sleep(LOOK_S)
 

@@ -110,10 +110,11 @@ def test_a_job_survives_the_end_of_the_gateway_and_goes_on_where_it_was(running:
 def test_on_a_stopped_gateway_it_says_that_the_job_waits_and_can_be_cancelled(running: Running) -> None:
     refused(running, range(2))
     running.kill()
-    alive = running.directory / "data" / "core.alive"
-    os.utime(alive, (0, 0))
+    os.utime(running.directory / "data" / "core.alive", (0, 0))
     told = running.command("replay", "--destination", "meta-main", "--since", "1h", "--json")
     assert (told.returncode, "waits for its next start" in told.stderr) == (0, True)
     number = str(msgspec.json.decode(told.stdout)["id"])
+    watched = running.command("replay", "show", number, "--watch")
+    assert (watched.returncode, "does not run any more" in watched.stderr) == (0, True)
     assert msgspec.json.decode(running.command("replay", "cancel", number, "--json").stdout)["state"] == "cancelled"
     assert "cancelled by the command line" in running.command("replay", "show", number).stdout
