@@ -18,16 +18,20 @@ from gateway.wire import Wire
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework
 
+LOAD_AFTER_S = 0.5  # unless a request wants it sooner: the rest of the worker starts first
+
 MakeApp = Callable[[], "ASGIFramework"]  # called in a thread, so that loading it holds nobody up
 OpenDoor = Callable[["ASGIFramework", DoorBounds, FailureReport, Share], AbstractAsyncContextManager[OtherDoor]]
 
 
 class LateDoor:
     def __init__(self) -> None:
+        self._wanted = trio.Event()
         self._opened = trio.Event()
         self._door: OtherDoor | None = None
 
     async def serve_request(self, wire: Wire, head: Head) -> bool:
+        self._wanted.set()
         await self._opened.wait()
         assert self._door is not None
         return await self._door.serve_request(wire, head)
@@ -37,6 +41,8 @@ class LateDoor:
     ) -> None:
         """Opens the door and keeps it open until `life` is cancelled. Raises what loading the application raises."""
         with life:
+            with trio.move_on_after(LOAD_AFTER_S):
+                await self._wanted.wait()
             open_door, app = await trio.to_thread.run_sync(_load, make_app)
             async with open_door(app, bounds, report, share) as self._door:
                 self._opened.set()
