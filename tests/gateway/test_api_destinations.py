@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ from hypothesis import strategies as st
 
 from actors.destinations import AnyDestination
 from gateway.config_reader import members
+from gateway.control import Control
+from gateway.key_ring import load_key_ring
+from gateway.vault import Vault
 from store.env import Store
+from store.errors import StoreFull
+from store.writer import Apply, InlineWriter, Ticket
 from tests.gateway.api_client import BEARER, TOKEN, Api, api_on
 from tests.support.running import META, META_TOKEN, Running, running_gateway, running_simulator, wait_until
 
@@ -338,3 +344,23 @@ def test_what_the_file_declares_is_changed_there_and_paused_here(tmp_path: Path,
         wait_until(lambda: ask(running, "GET", path).json()["cause"] == "operator", what="the pause")
         assert ask(running, "POST", f"{path}/resume").json()["is_paused"] is False
         wait_until(lambda: ask(running, "GET", path).json()["state"] == "sending", what="the end of it")
+
+
+class FullWriter(InlineWriter):
+    """The disk has no room."""
+
+    def submit(self, apply: Apply) -> Ticket:
+        raise StoreFull
+
+
+async def test_without_room_a_change_is_answered_503_and_reading_goes_on(store: Store) -> None:
+    vault = Vault(partial(load_key_ring, store.path, {}))
+    api = api_on(
+        store,
+        make_control=lambda: Control(
+            store=store, writer=FullWriter(store), vault=vault, config_path=None, env={}, now_ms=lambda: 0
+        ),
+    )
+    refused = await api.ask("POST", "/api/destinations", json=BODY)
+    assert (error_of(refused), refused.headers["retry-after"]) == ((503, "no_room", []), "1")
+    assert (await api.get("/api/destinations")).status_code == 200
