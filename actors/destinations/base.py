@@ -337,7 +337,7 @@ def drop_absent(**fields: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in fields.items()
-        if value is not None and value != "" and value != [] and value != {}
+        if value or (value is not None and value != "" and value != [] and value != {})
     }
 
 

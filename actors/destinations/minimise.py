@@ -7,6 +7,7 @@ section 4), and contracts/click_ids.md, section 1, gives a platform only its own
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import unquote_plus
 
@@ -72,10 +73,16 @@ def leaving_properties(properties: Mapping[str, Any]) -> Iterator[tuple[str, Any
 
 def ip_address(value: str | None) -> str | None:
     """The address, if it is one: some platforms refuse a whole batch for a client address of another form."""
+    return value if value and _is_address(value) else None
+
+
+@lru_cache(maxsize=4096)
+def _is_address(value: str) -> bool:
+    """The last ones are remembered: a visitor's events follow each other, to several platforms each."""
     try:
-        return value if value and "%" not in value and ipaddress.ip_address(value) else None
+        return "%" not in value and bool(ipaddress.ip_address(value))
     except ValueError:
-        return None
+        return False
 
 
 def is_personal(name: str, value: object) -> bool:
