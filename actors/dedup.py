@@ -22,6 +22,10 @@ KEYS: dict[str, tuple[KeyKind, ...]] = {
     "appointment_scheduled": ("lead_id",),
 }
 HELD = frozenset({"purchase_placed"})  # names whose first copy waits for its twin
+# A renewal is told twice, by Recharge and by the shop, each with an id of its own; both know the order it made. From
+# elsewhere a renewal may name the order that began the subscription, so there the order says nothing.
+RENEWAL = "subscription_renewed"
+RENEWING = frozenset({"shopify_webhook", "recharge_webhook"})
 
 
 def keys_of(event: Event) -> list[tuple[KeyKind, str]]:
@@ -33,9 +37,19 @@ def keys_of(event: Event) -> list[tuple[KeyKind, str]]:
         "subscription_id": data.subscription_id,
         "lead_id": data.lead_id,
     }
-    return [(kind, value) for kind in KEYS.get(event.event_name, ()) if (value := values[kind])]
+    kinds: tuple[KeyKind, ...] = ("order_id",) if _is_renewal(event) else KEYS.get(event.event_name, ())
+    return [(kind, value) for kind in kinds if (value := values[kind])]
+
+
+def is_held(event: Event) -> bool:
+    """Whether its first copy waits for its twin."""
+    return event.event_name in HELD or (_is_renewal(event) and event.custom_data.order_id is not None)
 
 
 def lives_as_long_as_its_record(event: Event) -> bool:
-    """A second purchase of one order is never right, however late it comes."""
-    return event.event_name == "purchase_placed"
+    """A second purchase of one order is never right, however late it comes; nor a second renewal of one."""
+    return event.event_name == "purchase_placed" or _is_renewal(event)
+
+
+def _is_renewal(event: Event) -> bool:
+    return event.event_name == RENEWAL and event.source in RENEWING

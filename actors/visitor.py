@@ -88,7 +88,7 @@ class Visitor(Actor[VisitorState]):
 
     def _hand_on(self, processing: Processing, turn: Turn) -> None:
         event = processing.event
-        if event.event_name not in dedup.HELD:
+        if not dedup.is_held(event):
             turn.remember(event, None)
             turn.process(processing)
             return

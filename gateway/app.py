@@ -32,7 +32,7 @@ from gateway.failures import FailureReport
 from gateway.request_head import is_host
 from gateway.web import header_fields, response_of, whole_body
 
-MEBIBYTE = 1024 * 1024
+WEBHOOK_BYTES = 4 << 20  # of the largest sender; each source has a bound of its own
 API_PREFIX = b"/api/"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
@@ -53,7 +53,7 @@ def create_app(
 ) -> "WebApplication":
     """An ASGI application. `ready` is asked for each `/readyz` and must not wait: Ready, or the reason why not."""
     quart = QuartTrio("gateway", static_folder=None)
-    quart.config.update(MAX_CONTENT_LENGTH=MEBIBYTE, RESPONSE_TIMEOUT=None, PROPAGATE_EXCEPTIONS=False)
+    quart.config.update(MAX_CONTENT_LENGTH=WEBHOOK_BYTES, RESPONSE_TIMEOUT=None, PROPAGATE_EXCEPTIONS=False)
     quart.url_map.merge_slashes = False  # a redirect would be built on the caller's Host
     report = FailureReport(observer=observer or Observer(), log=log)
     bounds = bounds or DoorBounds()
@@ -125,11 +125,12 @@ def _add_hot_paths(quart: QuartTrio, handler: Handler, bounds: DoorBounds, share
             return response_of(share(_call(b""), body))
         return response_of(await handler.handle(_call(body)))
 
-    async def webhook(first: str, second: str) -> Response:
-        body = await whole_body(MEBIBYTE, bounds.body_s)
+    async def webhook(first: str, second: str, topic: str = "") -> Response:
+        body = await whole_body(WEBHOOK_BYTES, bounds.body_s)
         return response_of(body if isinstance(body, Answer) else await handler.handle(_call(body)))
 
-    quart.add_url_rule("/webhooks/<first>/<second>", "webhook", webhook, methods=["POST"])
+    for rule in ("/webhooks/<first>/<second>", "/webhooks/<first>/<second>/<topic>"):
+        quart.add_url_rule(rule, "webhook", webhook, methods=["POST"])
     for path in BODY_BYTES:
         # The handler answers every method, OPTIONS and the 405 too.
         quart.add_url_rule(path, "hot_path", hot_path, methods=METHODS, provide_automatic_options=False)

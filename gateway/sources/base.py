@@ -12,13 +12,15 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Meta, Struct
 
 from actors import event
 
+MIB: Final = 1 << 20
 ID_FORM = "1 to 63 characters: a-z, 0-9, _ and -, the first a letter or digit"
 SourceId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description=ID_FORM)]
 
@@ -26,11 +28,18 @@ _json = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Hook(Struct, frozen=True, kw_only=True):
-    """One request of a sender: header names in lower case, the body as its bytes came."""
+    """One request of a sender: header names in lower case, the body as its bytes came.
+
+    `topic`: what its path has after the source. `query`: as sent, without `?`. `address`: of the client, as the trusted
+    proxies tell it.
+    """
 
     headers: Mapping[str, str]
     body: bytes
     received_at_ms: int
+    topic: str = ""
+    query: str = ""
+    address: str = ""
 
     def json(self) -> Any:
         """The body as JSON, amounts as decimals; None where it is none."""
@@ -64,10 +73,12 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class Decoded(Struct, frozen=True):
-    """`note`: a word for the log where nothing of this kind becomes an event."""
+    """`note`: a word for the log where nothing of this kind becomes an event. `malformed`: 400 with these words, only
+    for senders that do not come again with the same bytes."""
 
     drafts: tuple[Draft, ...] = ()
     note: str = ""
+    malformed: str = ""
 
 
 class WebhookSource(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -77,6 +88,8 @@ class WebhookSource(Struct, frozen=True, kw_only=True, tag_field="type"):
 
     kind: ClassVar[str]  # the tag, and the first part of its path
     source: ClassVar[event.Source]  # what its events say they came from
+    most_bytes: ClassVar[int] = MIB  # of a body
+    has_topics: ClassVar[bool] = False  # its path may go on with a topic
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Faults in the settings, as (field, what is wrong and what would be right)."""
@@ -131,6 +144,30 @@ def amount(value: Any) -> Decimal | None:
     except ArithmeticError:
         return None
     return found if found.is_finite() else None
+
+
+def total(values: Iterable[Any]) -> Decimal | None:
+    """The sum of the amounts among them; None where there is none, or where it is past all bounds."""
+    found = [one for value in values if (one := amount(value)) is not None]
+    try:
+        return sum(found, Decimal()) if found else None
+    except ArithmeticError:
+        return None
+
+
+def in_query(query: str, name: str) -> str | None:
+    """The first value of that parameter."""
+    try:
+        return next((value for key, value in parse_qsl(query, max_num_fields=50) if key == name), None)
+    except ValueError:
+        return None
+
+
+def is_one_of(given: Iterable[str], wanted: Iterable[str]) -> bool:
+    """Whether one of these is one of those. Every pair is compared, in constant time each."""
+    right = [one.encode("utf-8", "surrogatepass") for one in wanted]
+    found = [hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other) for one in given for other in right]
+    return any(found)
 
 
 def present(fields: Mapping[str, Any]) -> dict[str, Any]:

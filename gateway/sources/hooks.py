@@ -1,7 +1,9 @@
-"""`POST /webhooks/{kind}/{site}` and `POST /webhooks/{site}/{source}`: senders that sign what they post.
+"""`POST /webhooks/{kind}/{site}` and `POST /webhooks/{site}/{source}`: senders that sign what they post. After either,
+`/{topic}` may follow for senders whose bodies do not name theirs.
 
 200 once the events are on disk, and for what will never be one: a sender that is told no comes again with the same
-bytes, and gives up the subscription in the end. 401 where the signature is wrong, 503 with `Retry-After` while nothing
+bytes, and gives up the subscription in the end. 401 where the signature is wrong, 400 only where a sender does not
+come again for it, 503 with `Retry-After` while nothing
 can be taken.
 """
 
@@ -14,14 +16,14 @@ from actors.event import Event
 from actors.snapshot import Site
 from gateway.answers import JSON, error_answer
 from gateway.call import Answer, Call
-from gateway.edge import Caller, Edge, plain_body, rejected, take, unavailable, unread
+from gateway.edge import Caller, Edge, address_of, plain_body, rejected, take, unavailable, unread
 from gateway.incoming import Intake, Invalid, to_event
 from gateway.sources.base import Decoded, Draft, Hook, Refused, WebhookSource
 from gateway.sources.lending import lent
 from gateway.sources.registry import Senders
 
 PREFIX: Final = "/webhooks/"
-MOST_BYTES: Final = 1 << 20
+EVENT_BYTES: Final = 2 << 20
 DEEPEST: Final = 64  # of what is kept of a payload
 
 _encoder = msgspec.json.Encoder(decimal_format="string")
@@ -31,36 +33,59 @@ class _Taken(Struct, frozen=True, kw_only=True):
     accepted: int
 
 
+class Found(Struct, frozen=True, kw_only=True):
+    """Whom a path is for."""
+
+    site: str
+    sender: WebhookSource
+    topic: str
+
+
 async def collect(edge: Edge, call: Call) -> Answer:
     found = find(edge.senders, call.path)
-    site = edge.snapshot.sites.get(found[0]) if found is not None else None
+    site = edge.snapshot.sites.get(found.site) if found is not None else None
     if found is None or site is None:
         rejected(edge, "", "webhook", "unknown_key")
         return error_answer(404, "not_found", "no source of webhooks is configured at this path")
-    sender = found[1]
+    sender = found.sender
     if (refused := unavailable(edge)) is not None:
         rejected(edge, site.id, sender.source, "no_room")
         return refused
-    body = plain_body(call, MOST_BYTES)
+    body = bounded_body(call, sender.most_bytes)
     if isinstance(body, Answer):
         rejected(edge, site.id, sender.source, unread(body))
         return body
-    hook = Hook(headers=call.headers, body=body, received_at_ms=edge.now_ms())
+    hook = Hook(
+        headers=call.headers, body=body, received_at_ms=edge.now_ms(), topic=found.topic, query=call.query,
+        address=address_of(edge, call),
+    )  # fmt: skip
     verified = sender.verify(hook)
     if isinstance(verified, Refused):
         rejected(edge, site.id, sender.source, "unknown_key")
         return error_answer(401, "wrong_signature", verified.reason)
-    return await _take(edge, site, sender, hook, sender.decode(hook))
+    decoded = sender.decode(hook)
+    if decoded.malformed:
+        rejected(edge, site.id, sender.source, "malformed")
+        return error_answer(400, "malformed", decoded.malformed)
+    return await _take(edge, site, sender, hook, decoded)
 
 
-def find(senders: Senders, path: str) -> tuple[str, WebhookSource] | None:
-    """The site's id and its source: by kind and site, else by site and the source's own id."""
-    first, _, second = path.removeprefix(PREFIX).partition("/")
-    by_kind = senders.of_kind(first, second)
-    if by_kind is not None:
-        return second, by_kind
-    by_id = senders.of_id(first, second)
-    return (first, by_id) if by_id is not None else None
+def bounded_body(call: Call, most_bytes: int) -> bytes | Answer:
+    """The unpacked body; 413 where it is larger than this source's are."""
+    if len(call.body) > most_bytes:
+        return error_answer(413, "too_large", f"the body is larger than {most_bytes} bytes")
+    return plain_body(call, most_bytes)
+
+
+def find(senders: Senders, path: str) -> Found | None:
+    """By kind and site, else by site and the source's own id."""
+    first, second, topic = (*path.removeprefix(PREFIX).split("/", 2), "", "")[:3]
+    site, sender = second, senders.of_kind(first, second)
+    if sender is None:
+        site, sender = first, senders.of_id(first, second)
+    if sender is None or (topic and not sender.has_topics):
+        return None
+    return Found(site=site, sender=sender, topic=topic)
 
 
 async def _take(edge: Edge, site: Site, sender: WebhookSource, hook: Hook, decoded: Decoded) -> Answer:
@@ -82,7 +107,7 @@ def _event(edge: Edge, site: Site, sender: WebhookSource, hook: Hook, draft: Dra
         make_id=edge.make_id,
         default_country=site.default_country,
         sealer=edge.sealers.get(site.id),
-        max_event_bytes=2 * MOST_BYTES,
+        max_event_bytes=EVENT_BYTES,
         is_internal=draft.is_internal,
         landing_url=draft.landing_url,
     )

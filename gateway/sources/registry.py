@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 
 from gateway.sources.base import WebhookSource
+from gateway.sources.klaviyo import Klaviyo
+from gateway.sources.recharge import Recharge
 from gateway.sources.shopify import Shopify
 
-AnySource = Shopify
-KINDS = frozenset({Shopify.kind})
+AnySource = Shopify | Recharge | Klaviyo
+KINDS = frozenset({Shopify.kind, Recharge.kind, Klaviyo.kind})
 
 
 class Senders:

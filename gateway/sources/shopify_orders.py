@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any, Final
 
-from gateway.sources.base import Draft, amount, first, part, present, rows, text
+from gateway.sources.base import Draft, amount, first, part, present, rows, text, total
 from gateway.sources.shopify_shop import (
     Shop,
     carried,
@@ -49,8 +49,8 @@ def refunded(shop: Shop, refund: dict[str, Any]) -> list[Draft]:
     """A refund of money; who got it is read from the stored order. Goods taken back without money are none."""
     refund_id, order_id = text(refund.get("id")), text(refund.get("order_id"))
     paid = [one for one in rows(refund, "transactions") if _is_paid_back(one)]
-    sums = [found for one in paid if (found := amount(one.get("amount"))) is not None]
-    if refund_id is None or order_id is None or not sums:
+    back = total(one.get("amount") for one in paid)
+    if refund_id is None or order_id is None or back is None:
         return []
     event = {
         "event_name": "order_refunded",
@@ -59,7 +59,7 @@ def refunded(shop: Shop, refund: dict[str, Any]) -> list[Draft]:
         "action_source": "system_generated",
         "custom_data": present(
             {
-                "value": sum(sums, Decimal()),
+                "value": back,
                 "currency": first(*(one.get("currency") for one in paid)),
                 "order_id": order_id,
                 "items": _given_back(refund, shop),
@@ -154,12 +154,10 @@ def _given_back(refund: dict[str, Any], shop: Shop) -> list[dict[str, Any]]:
 
 
 def _tax(refund: dict[str, Any]) -> Decimal | None:
-    taxes = [tax for row in rows(refund, "refund_line_items") if (tax := amount(row.get("total_tax"))) is not None]
-    return sum(taxes, Decimal()) if taxes else None
+    return total(row.get("total_tax") for row in rows(refund, "refund_line_items"))
 
 
 def _shipping(refund: dict[str, Any]) -> Decimal | None:
     """Shopify writes what goes back as negative amounts."""
     given = [row for row in rows(refund, "order_adjustments") if row.get("kind") == "shipping_refund"]
-    sums = [abs(found) for row in given if (found := amount(row.get("amount"))) is not None]
-    return sum(sums, Decimal()) if sums else None
+    return total(abs(found) for row in given if (found := amount(row.get("amount"))) is not None)

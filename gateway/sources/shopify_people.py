@@ -7,7 +7,7 @@ are copies of it.
 from decimal import Decimal
 from typing import Any
 
-from gateway.sources.base import Draft, amount, first, part, present, rows, text
+from gateway.sources.base import Draft, amount, first, part, present, rows, text, total
 from gateway.sources.shopify_shop import (
     Shop,
     carried,
@@ -113,5 +113,4 @@ def _checkout(shop: Shop, checkout: dict[str, Any], name: str, prefix: str, at: 
 
 
 def _shipping(checkout: dict[str, Any]) -> Decimal | None:
-    sums = [price for row in rows(checkout, "shipping_lines") if (price := amount(row.get("price"))) is not None]
-    return sum(sums, Decimal()) if sums else None
+    return total(row.get("price") for row in rows(checkout, "shipping_lines"))

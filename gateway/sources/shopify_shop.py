@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from gateway.sources.base import amount, first, part, present, rows, text
+from gateway.sources.base import amount, first, part, present, rows, text, total
 
 ItemId = Literal["variant_id", "product_id", "sku"]
 
@@ -77,27 +77,27 @@ def place_of(address: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def attributes(resource: Mapping[str, Any]) -> dict[str, str]:
+def attributes(resource: Mapping[str, Any], under: str = "note_attributes") -> dict[str, str]:
     """The cart's attributes; of a name given twice the first."""
     found: dict[str, str] = {}
-    for row in rows(resource, "note_attributes"):
+    for row in rows(resource, under):
         name, value = text(row.get("name")), text(row.get("value"))
         if name is not None and value is not None:
             found.setdefault(name, value)
     return found
 
 
-def carried(resource: Mapping[str, Any]) -> dict[str, str]:
+def carried(resource: Mapping[str, Any], under: str = "note_attributes") -> dict[str, str]:
     """The browser's ids that the cart carried."""
-    given = attributes(resource)
+    given = attributes(resource, under)
     own = {field: given[f"{PREFIX}{field}"] for field in CARRIED if f"{PREFIX}{field}" in given}
     return {field: given[name] for name, field in SEEN.items() if name in given} | own
 
 
-def consent(resource: Mapping[str, Any]) -> dict[str, str]:
+def consent(resource: Mapping[str, Any], under: str = "note_attributes") -> dict[str, str]:
     """The cookie choice that the cart carried: `gw_consent` as `analytics=granted;marketing=denied`. No field of
     Shopify's own says it (section 6.1)."""
-    pairs = (pair.partition("=") for pair in attributes(resource).get(f"{PREFIX}consent", "").split(";"))
+    pairs = (pair.partition("=") for pair in attributes(resource, under).get(f"{PREFIX}consent", "").split(";"))
     found = {name.strip(): choice.strip() for name, _, choice in pairs}
     return {name: choice for name, choice in found.items() if name in PURPOSES and choice in ("granted", "denied")}
 
@@ -135,18 +135,14 @@ def _price(line: dict[str, Any]) -> Decimal | None:
 
 def _discount(line: dict[str, Any]) -> Decimal | None:
     """Of the whole line, as the page's sample has it; `total_discount` covers line discounts only."""
-    parts = [money(row, "amount") for row in rows(line, "discount_allocations")]
-    found = [one for one in parts if one is not None]
-    return sum(found, Decimal()) if found else None
+    return total(money(row, "amount") for row in rows(line, "discount_allocations"))
 
 
 def counted(resource: Mapping[str, Any]) -> dict[str, Any]:
     """How many pieces of which products."""
     lines = rows(resource, "line_items")
-    quantities = [amount(line.get("quantity")) for line in lines]
     products = dict.fromkeys(found for line in lines if (found := text(line.get("product_id"))) is not None)
-    known = [one for one in quantities if one is not None]
-    return {"num_items": sum(known, Decimal()) if known else None, "product_ids": list(products)}
+    return {"num_items": total(line.get("quantity") for line in lines), "product_ids": list(products)}
 
 
 def coupons(resource: Mapping[str, Any]) -> str | None:

@@ -181,6 +181,20 @@ async def test_refunds_and_renewals_never_meet_by_their_order(
     assert sorted(world.senders["one"].ids()) == ["a", "b", "p"]
 
 
+@pytest.mark.parametrize("sources", [("recharge_webhook", "shopify_webhook"), ("shopify_webhook", "recharge_webhook")])
+async def test_a_renewal_told_by_recharge_and_by_the_shop_is_one(
+    make_world: MakeWorld, autojump_clock: Clock, sources: tuple[Source, Source]
+) -> None:
+    world = make_world(ONE)
+    subscribed = {"recharge_webhook": "s-1", "shopify_webhook": None}
+    for one in sources:
+        data = CustomData(order_id="7", subscription_id=subscribed[one])
+        await arrive(world, event(one, "subscription_renewed", source=one, custom_data=data))
+    assert await world.run_for(10)
+    assert world.senders["one"].ids() == [sources[0]]
+    assert merged(world, sources[0]).custom_data.subscription_id == "s-1"
+
+
 async def test_one_id_under_two_names_is_two_events(make_world: MakeWorld, autojump_clock: Clock) -> None:
     world = make_world(ONE)
     world.take(event("a"), event("a", "product_viewed"), event("a"))

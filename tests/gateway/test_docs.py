@@ -33,6 +33,9 @@ ENV = {
     "GATEWAY_ADMIN_TOKEN": "0123456789abcdef",
     "META_ACCESS_TOKEN": "token",
     "SHOPIFY_SECRET": "secret",
+    "RECHARGE_SECRET": "secret",
+    "KLAVIYO_WEBHOOK_SECRET": "klaviyo_webhook_secret",
+    "KLAVIYO_FLOW_TOKEN": "klaviyo_flow_token",
     "GA_API_SECRET": "secret",
     "GADS_CLIENT_SECRET": "secret",
     "GADS_REFRESH_TOKEN": "token",
@@ -97,7 +100,8 @@ def test_every_setting_is_in_the_example_and_on_its_page(name: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.platform))
 def test_every_setting_of_a_destination_is_in_the_example_and_on_its_page(kind: type[Destination]) -> None:
-    _, _, block = EXAMPLE.read_text("utf-8").partition(f'type = "{kind.platform}"\n')
+    _, _, destinations = EXAMPLE.read_text("utf-8").partition("[[sites.destinations]]")
+    _, _, block = destinations.partition(f'type = "{kind.platform}"\n')
     block = block.partition("[[")[0]
     for name in own_settings(kind):
         assert re.search(rf"(?m)^#?{name} =", block), f"{name} under {kind.platform} in config.example.toml"
