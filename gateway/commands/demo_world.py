@@ -201,7 +201,6 @@ class World:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
         self.exit_code = process.returncode
-        os.close(self.gateway.lifeline)
 
 
 @asynccontextmanager
@@ -223,6 +222,7 @@ async def open_world() -> AsyncIterator[World]:
             finally:
                 with trio.CancelScope(shield=True):
                     await world.stop()
+                os.close(world.gateway.lifeline)
                 nursery.cancel_scope.cancel()
 
 

@@ -90,19 +90,28 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def open_process(bounds: DoorBounds, descriptors: int = 0) -> AsyncIterator[Process]:
-    """Started, and ended in any case."""
+    """Started, both doors open, and ended in any case."""
     command = [sys.executable, "-m", "tests.torture_parts.door_process", msgspec.json.encode(bounds).decode()]
     process = await trio.lowlevel.open_process([*command, str(descriptors)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
         with trio.fail_after(30):
             port = int(await process.stdout.receive_some(16))
+            await _open_other_door(port)
         yield Process(port=port, process=process)
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
         await process.stdout.aclose()
+
+
+async def _open_other_door(port: int) -> None:
+    """It is opened late, or by the first request for it."""
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        async for _ in stream:
+            pass
 
 
 def exports() -> Blueprint:
