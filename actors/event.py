@@ -27,7 +27,7 @@ Source = Literal[
     "events_api",
     "test",
 ]
-BROWSER_SOURCES: frozenset[str] = frozenset({"browser", "shopify_pixel", "events_api"})
+BROWSER_SOURCES: frozenset[str] = frozenset({"browser", "shopify_pixel", "events_api"})  # nobody else uses them
 
 ActionSource = Literal["website", "app", "physical_store", "system_generated", "email", "phone_call", "chat", "other"]
 
@@ -190,5 +190,12 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     custom_data: CustomData = CustomData()
     consent: Consent = Consent()
     is_internal: bool = False  # kept for the gateway's own use: it goes to no platform
+    is_from_browser: bool = False  # a browser sent it, by a source that servers use too
+    integrations: dict[str, bool] = {}  # "all", platforms, ids of destinations -> whether the sender wants it there
     is_id_made: bool = False  # the sender gave no event_id: the gateway made it, it cannot deduplicate
     marks: tuple[str, ...] = ()  # what was noticed at the edge: "late", "early", "card_removed", "personal_removed"
+
+
+def is_browser(event: Event) -> bool:
+    """Whether a visitor's own browser sent it."""
+    return event.is_from_browser or event.source in BROWSER_SOURCES

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.event import BROWSER_SOURCES, PURPOSES, Consent, CustomData, Event, Page, UserData
+from actors.event import PURPOSES, Consent, CustomData, Event, Page, UserData, is_browser
 
 TIME_SPREAD_MS = 600_000  # a server's time is taken if it lies within 10 min of the browser's
 BLOCK = ("value", "currency", "order_id", "items", "tax", "shipping", "discount", "coupon", "num_items", "product_ids")
@@ -50,10 +50,6 @@ class _Notes:
         return mine if takes_mine else other
 
 
-def is_browser(event: Event) -> bool:
-    return event.source in BROWSER_SOURCES
-
-
 def conflicts(first: Event, copy: Event) -> tuple[str, ...]:
     """What two copies of one event disagree on."""
     pairs = ((name, getattr(first.custom_data, name), getattr(copy.custom_data, name)) for name in COMPARED)
@@ -76,6 +72,7 @@ def merge(first: Event, second: Event, known: dict[str, str] | None = None) -> M
         user_data=_person(by_browser, by_server, notes),
         custom_data=_custom(by_browser, by_server, notes),
         consent=strictest(by_browser[0].consent, by_browser[1].consent),
+        integrations=_wanted(first.integrations, second.integrations),
         marks=tuple(dict.fromkeys((*first.marks, *second.marks))),
     )
     return Merged(event, notes.fields)
@@ -88,6 +85,11 @@ def strictest(preferred: Consent, other: Consent) -> Consent:
         both = (getattr(preferred, purpose), getattr(other, purpose))
         choices[purpose] = "denied" if "denied" in both else both[0] or both[1]
     return Consent(**choices)
+
+
+def _wanted(first: dict[str, bool], second: dict[str, bool]) -> dict[str, bool]:
+    """A copy that does not want the event somewhere is heard."""
+    return {name: first.get(name, True) and second.get(name, True) for name in {**first, **second}}
 
 
 def _pairs(first: Event, second: Event) -> tuple[Pair, Pair]:

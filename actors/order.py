@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from actors.actor import Actor, Message, Position, Processing, Turn
-from actors.event import Consent, Event
-from actors.merging import conflicts, is_browser, merge, strictest
+from actors.event import Consent, Event, is_browser
+from actors.merging import conflicts, merge, strictest
 from store.records import Copy
 
 COPIES_KEPT = 50

@@ -5,6 +5,7 @@ the consent purposes of its class or of its own setting, and keeps to what a den
 (contracts/consent.md, section 3; contracts/routing.md, section 4.2).
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -44,6 +45,8 @@ def refusal(event: Event, consent: Consent, destination: Destination, site: Site
         return "no_route"
     if event.source == "events_api" and _is_left_out(event, destination):
         return "no_route"
+    if event.integrations and not _is_wanted(event.integrations, destination):
+        return "no_route"
     for purpose in destination.consent if destination.consent is not None else destination.needs:
         choice = getattr(consent, purpose)
         if choice == "denied":
@@ -53,6 +56,14 @@ def refusal(event: Event, consent: Consent, destination: Destination, site: Site
     if consent.sale_of_data == "denied" and not destination.without_sale:
         return "sale_denied"
     return None
+
+
+def _is_wanted(integrations: Mapping[str, bool], destination: Destination) -> bool:
+    """By the destination's own id, else its platform, else what is said of all."""
+    for name in (destination.id, destination.platform, "all"):
+        if name in integrations:
+            return integrations[name]
+    return True
 
 
 def _is_left_out(event: Event, destination: Destination) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from actors.destinations.base import Destination
-from actors.event import State
+from actors.event import Purpose, State
 
 DAY_MS = 86_400_000
 
@@ -33,6 +33,7 @@ class Site(Struct, frozen=True, kw_only=True):
     default_country: str | None = None  # ISO 3166-1 alpha-2, for phone numbers without a country code
     cookie_domain: str | None = None  # of the visitor cookie; None: the host that was asked
     is_events_api: bool = False  # POST / posts to this site, without a key
+    consent_categories: Mapping[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes
 
     def destination(self, destination_id: str) -> Destination | None:
         return next((one for one in self.destinations if one.id == destination_id), None)

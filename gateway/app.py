@@ -30,6 +30,7 @@ from gateway.door import (
 )
 from gateway.failures import FailureReport
 from gateway.request_head import is_host
+from gateway.sources import segment_settings
 from gateway.web import header_fields, response_of, whole_body
 
 WEBHOOK_BYTES = 4 << 20  # of the largest sender; each source has a bound of its own
@@ -53,7 +54,9 @@ def create_app(
 ) -> "WebApplication":
     """An ASGI application. `ready` is asked for each `/readyz` and must not wait: Ready, or the reason why not."""
     quart = QuartTrio("gateway", static_folder=None)
-    quart.config.update(MAX_CONTENT_LENGTH=WEBHOOK_BYTES, RESPONSE_TIMEOUT=None, PROPAGATE_EXCEPTIONS=False)
+    quart.config.update(
+        MAX_CONTENT_LENGTH=max(WEBHOOK_BYTES, *BODY_BYTES.values()), RESPONSE_TIMEOUT=None, PROPAGATE_EXCEPTIONS=False
+    )
     quart.url_map.merge_slashes = False  # a redirect would be built on the caller's Host
     report = FailureReport(observer=observer or Observer(), log=log)
     bounds = bounds or DoorBounds()
@@ -78,10 +81,15 @@ class WebApplication(Struct, frozen=True, kw_only=True):
         refusal = refuse_scope(scope) if scope["type"] == "http" else None
         if refusal is not None:
             await _send_answer(send, refusal)
-        elif self.api is not None and scope["type"] == "http" and scope["raw_path"].startswith(API_PREFIX):
+        elif self.api is not None and scope["type"] == "http" and _is_of_api(scope):
             await self.api(scope, receive, send)
         else:
             await self.quart(scope, receive, send)
+
+
+def _is_of_api(scope: HTTPScope) -> bool:
+    """Jitsu's clients post to hot paths below the API's own."""
+    return scope["raw_path"].startswith(API_PREFIX) and scope["path"] not in BODY_BYTES
 
 
 def refuse_scope(scope: HTTPScope) -> Answer | None:
@@ -131,6 +139,14 @@ def _add_hot_paths(quart: QuartTrio, handler: Handler, bounds: DoorBounds, share
 
     for rule in ("/webhooks/<first>/<second>", "/webhooks/<first>/<second>/<topic>"):
         quart.add_url_rule(rule, "webhook", webhook, methods=["POST"])
+
+    async def settings(key: str = "") -> Response:
+        return response_of(await handler.handle(_call(b"")))
+
+    for rule in segment_settings.RULES:
+        quart.add_url_rule(
+            rule, "settings", settings, methods=segment_settings.METHODS, provide_automatic_options=False
+        )
     for path in BODY_BYTES:
         # The handler answers every method, OPTIONS and the 405 too.
         quart.add_url_rule(path, "hot_path", hot_path, methods=METHODS, provide_automatic_options=False)

@@ -8,9 +8,23 @@ from msgspec import Struct
 
 KIB = 1024
 
+# Paths of Segment's, RudderStack's and Jitsu's clients -> the call that the path names; None: a batch names its own
+# (contracts/segment.md, section 1).
+_CALLS = {"track": "t", "identify": "i", "page": "p", "screen": "s", "group": "g", "alias": "a"}
+SEGMENT_CALLS: Mapping[str, str | None] = MappingProxyType(
+    {f"/v1/{call}": call for call in _CALLS}
+    | {f"/v1/{letter}": call for call, letter in _CALLS.items()}
+    | {f"{prefix}/{call}": call for prefix in ("/api/s", "/api/s/s2s") for call in _CALLS}
+    | dict.fromkeys(("/v1/batch", "/v1/import", "/v1/b", "/beacon/v1/batch"))
+)
+SEGMENT_METRICS = frozenset({"/v1/m"})  # what Segment's browser library counts of itself: taken and thrown away
+SEGMENT_PATHS = SEGMENT_METRICS | SEGMENT_CALLS.keys()
+
 # The hot paths, and the most bytes a body may have there: browsers send little, servers send batches.
 BODY_BYTES: Mapping[str, int] = MappingProxyType(
     {"/v1/events": 1024 * KIB, "/": 1024 * KIB, "/i": 64 * KIB, "/i/identify": 64 * KIB}
+    | dict.fromkeys(SEGMENT_PATHS, 64 * KIB)
+    | {path: 4096 * KIB for path, call in SEGMENT_CALLS.items() if call is None}
 )
 
 

@@ -18,7 +18,7 @@ MAX_COUNT = 1_000_000_000
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1  # what msgpack and most platforms' JSON readers hold
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 
@@ -49,7 +49,7 @@ def _name_problem(form: EventForm) -> Invalid | None:
     name = form.event_name
     if name is None or not name.strip():
         return invalid_field("event_name", "the event has no name")
-    if len(name) > NAME_CHARS or _CONTROL.search(name):
+    if len(name) > NAME_CHARS or CONTROL.search(name):
         return invalid_field("event_name", "too long, or with control characters")
     return None
 
@@ -60,7 +60,7 @@ def _id_problem(form: EventForm) -> Invalid | None:
     event_id = str(form.event_id)
     if not event_id.strip():
         return invalid_field("event_id", "the id is empty; leave it out if there is none")
-    if len(event_id) > NAME_CHARS or _CONTROL.search(event_id):
+    if len(event_id) > NAME_CHARS or CONTROL.search(event_id):
         return invalid_field("event_id", "too long, or with control characters")
     return None
 
@@ -80,13 +80,13 @@ def _address_problem(form: EventForm) -> Invalid | None:
 
 def _custom_problem(custom: CustomForm) -> Invalid | None:
     currency = custom.currency
-    if currency and currency.strip() and not _CURRENCY.fullmatch(currency.strip()):
+    if currency and currency.strip() and not is_currency(currency):
         return invalid_field("custom_data.currency", f"{currency[:16]!r} is no ISO 4217 currency code")
     for path, amount in _amounts(custom):
-        if amount is not None and not _is_sane(amount):
+        if amount is not None and not is_sane_amount(amount):
             return invalid_field(f"custom_data.{path}", "no amount, too large or too long")
     for path, count in _counts(custom):
-        if count is not None and not _is_count(count):
+        if count is not None and not is_count(count):
             return invalid_field(f"custom_data.{path}", "no whole number, negative or too large")
     return None
 
@@ -107,22 +107,34 @@ def _counts(custom: CustomForm) -> Iterator[tuple[str, Decimal | None]]:
         yield f"items[{index}].quantity", item.quantity
 
 
-def _is_sane(amount: Decimal) -> bool:
+def is_currency(text: str) -> bool:
+    """Three letters."""
+    return _CURRENCY.fullmatch(text.strip()) is not None
+
+
+def is_sane_amount(amount: Decimal) -> bool:
     return amount.is_finite() and -AMOUNT_CHARS < amount.adjusted() < AMOUNT_DIGITS and len(str(amount)) <= AMOUNT_CHARS
 
 
-def _is_count(count: Decimal) -> bool:
-    return _is_sane(count) and 0 <= count <= MAX_COUNT and count == count.to_integral_value()
+def is_count(count: Decimal) -> bool:
+    return is_sane_amount(count) and 0 <= count <= MAX_COUNT and count == count.to_integral_value()
 
 
 def _properties_problem(properties: Mapping[str, Any]) -> Invalid | None:
     if len(properties) > MAX_PROPERTIES:
         return invalid_field("custom_data", f"{len(properties)} own properties; give at most {MAX_PROPERTIES}")
     for name, value in properties.items():
-        if (type(value) is not str or len(value) > TEXT_CHARS) and (problem := _value_problem(value)):
-            return invalid_field(f"custom_data.{name[:NAME_CHARS]}", problem)
-        if len(name) > NAME_CHARS or _CONTROL.search(name):
-            return invalid_field("custom_data", "a property's name is too long or has control characters")
+        if (problem := property_problem(name, value)) is not None:
+            return problem
+    return None
+
+
+def property_problem(name: str, value: Any) -> Invalid | None:
+    """What is wrong with one own property; its nesting has been bounded."""
+    if (type(value) is not str or len(value) > TEXT_CHARS) and (problem := _value_problem(value)):
+        return invalid_field(f"custom_data.{name[:NAME_CHARS]}", problem)
+    if len(name) > NAME_CHARS or CONTROL.search(name):
+        return invalid_field("custom_data", "a property's name is too long or has control characters")
     return None
 
 

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from gateway import cors
 from gateway.answers import error_answer
-from gateway.call import Answer, Call
+from gateway.call import SEGMENT_PATHS, Answer, Call
 from gateway.edge import Edge
-from gateway.sources import browser, events_api, hooks, server
+from gateway.sources import browser, events_api, hooks, segment, segment_settings, server
 
 Source = Callable[[Edge, Call], Awaitable[Answer]]
 
@@ -19,6 +19,7 @@ SOURCES: Mapping[str, Source] = {
     "/i": browser.collect,
     "/i/identify": browser.identify,
     "/": events_api.collect,
+    **dict.fromkeys(SEGMENT_PATHS, segment.collect),
 }
 ALLOW = "POST, OPTIONS"
 
@@ -29,6 +30,8 @@ class Collector:
 
     async def handle(self, call: Call) -> Answer:
         """The answer; never raises for anything a caller can send."""
+        if segment_settings.is_settings(call.path):
+            return segment_settings.tell(self._edge, call)
         source = SOURCES.get(call.path) or (hooks.collect if call.path.startswith(hooks.PREFIX) else None)
         if source is None:
             return error_answer(404, "not_found", f"nothing is at {call.path[:200]!r}")

@@ -252,4 +252,5 @@ def _site_rules(site: SiteSettings) -> Site:
         default_country=site.default_country,
         cookie_domain=site.cookie_domain,
         is_events_api=site.events_api,
+        consent_categories=site.consent_categories,
     )

@@ -9,7 +9,11 @@ from gateway.answers import error_answer
 from gateway.call import BODY_BYTES, Answer, Call
 
 MAX_AGE_S = "7200"  # the longest that browsers keep a preflight
-ALLOW_HEADERS = "authorization, content-type, content-encoding, x-write-key"
+ALLOW_HEADERS = (
+    "authorization, content-type, content-encoding, x-write-key, x-retry-count, x-ip-policy, x-enable-debug, "
+    "anonymousid, sentat, rsa-recovered, rsa-retry-attempt, rsa-since-last-attempt, rsa-since-first-attempt, "
+    "rsa-retry-reason"
+)  # the last two lines are those of Segment's, Jitsu's and RudderStack's clients
 
 
 def public_key(call: Call) -> str | None:

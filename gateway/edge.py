@@ -11,7 +11,7 @@ from msgspec import Struct
 from actors.event import Event
 from actors.names import label
 from actors.observer import Observer, Reason
-from actors.snapshot import Site, Snapshot
+from actors.snapshot import Site, Snapshot, key_digest
 from gateway.answers import error_answer, no_room
 from gateway.call import Answer, Call
 from gateway.client import Network, address_key, client_address
@@ -69,6 +69,11 @@ def address_of(edge: Edge, call: Call) -> str:
 
 def ip_bucket(address: str) -> str:
     return f"ip:{address_key(address)}"
+
+
+def key_bucket(site: Site, key: str) -> str:
+    """A server is not judged by its address; its key may have a rate of its own."""
+    return f"key:{key_digest(key)[:8].hex()}" if site.key_rate > 0 else ""
 
 
 def unavailable(edge: Edge) -> Answer | None:

@@ -128,7 +128,7 @@ def decode_form(raw: bytes | msgspec.Raw) -> tuple[EventForm, dict[str, Any]] | 
     try:
         form = _FORM.decode(raw)
         custom_data = _PROPERTIES.decode(raw).custom_data if form.custom_data is not None else None
-        if _is_too_deep(bytes(raw)):
+        if is_too_deep(bytes(raw)):
             return invalid_field("", f"the nesting is too deep; give at most {MAX_LEVELS} levels")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return invalid_json(error)
@@ -145,7 +145,7 @@ def text_of(value: Id | None) -> str | None:
     return text if text and not text.isspace() else None
 
 
-def _is_too_deep(raw: bytes) -> bool:
+def is_too_deep(raw: bytes) -> bool:
     """Also what is ignored counts. Only an event with many brackets is looked at closely."""
     if raw.count(b"{") + raw.count(b"[") <= MAX_LEVELS:
         return False

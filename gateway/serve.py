@@ -51,6 +51,7 @@ from gateway.metrics_server import serve_metrics
 from gateway.publishing import Published, Publisher
 from gateway.sealing import Sealer
 from gateway.settings import ServerSettings
+from gateway.sources.segment_answers import as_clients_read
 from gateway.stall import keep_armed
 from gateway.upkeep import upkeep, watch_room
 from store.env import Store
@@ -221,11 +222,10 @@ class Worker:
             # A quarter of a second to load: the fast lane does not wait for it.
             from gateway.api.application import create_api
             from gateway.app import create_app
-            from gateway.sdk_server import read_bundle, sdk_pages
 
             app = create_app(
                 handler=collector, ready=self._ready, bounds=bounds, api=create_api(parts), observer=self._observer,
-                log=log.warning, share=self._share, blueprints=[sdk_pages(server.sdk_path, read_bundle())],
+                log=log.warning, share=self._share,
             )  # fmt: skip
             gc.freeze()
             return app
@@ -267,7 +267,7 @@ class Worker:
 
     def _share(self, call: Call, answer: Answer) -> Answer:
         assert self._edge is not None
-        return cors.with_headers(self._edge.snapshot, call, answer)
+        return cors.with_headers(self._edge.snapshot, call, as_clients_read(call, answer))
 
     def _ready(self) -> Ready | str:
         assert self._edge is not None

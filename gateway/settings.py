@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from actors.destinations.base import Destination
-from actors.event import State
+from actors.event import Purpose, State
 from actors.secret import Secret
 from gateway.config_values import Bind, ByteSize, Cidr, Network, Origin
 from gateway.logs import LogFormat, LogLevel
@@ -24,9 +24,6 @@ Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="two capital let
 Domain = Annotated[
     str, Meta(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", description="a domain without a dot before it, as 'example.com'")
 ]
-ScriptPath = Annotated[
-    str, Meta(pattern=r"^$|^(?!/api/)(/[A-Za-z0-9._-]+)+\.js$", description="a path as '/sdk.js', or '' for none")
-]
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True):
@@ -41,7 +38,6 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     max_connections_per_address: Annotated[int, Meta(ge=1, le=100_000)] = 64
     keep_alive_s: Annotated[float, Meta(ge=1, le=600)] = 5.0  # how long an idle connection stays open
     outbox_limit: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000  # deliveries that wait, per destination
-    sdk_path: ScriptPath = "/sdk.js"  # where pages find the browser SDK; empty: nowhere
     admin_token: Secret | None = None  # of the API; default: GATEWAY_ADMIN_TOKEN of the environment; none: API off
     log_level: LogLevel = "info"
     log_format: LogFormat = "json"
@@ -67,6 +63,7 @@ class SiteSettings(Struct, frozen=True, kw_only=True):
     default_country: Country | None = None
     cookie_domain: Domain | None = None
     events_api: bool = False  # POST / posts to this site, without a key
+    consent_categories: dict[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes, of Segment clients
     sources: tuple[WebhookSource, ...] = ()  # senders of webhooks
     destinations: tuple[Destination, ...] = ()
 

@@ -3,10 +3,7 @@ origin.
 
 The answer tells the visitor id and the visit, and sets the first-party cookie where the visitor's consent allows one.
 The visit is read from the visitor as the store has it; should this event open a new one, the id told here is proposed
-to it. With `new=1` in the query the visitor is another one from here on, whatever the cookie says: somebody logged out.
-
-Beside what any event has, one of a browser may name the `landing_url`: where the visitor came in, if that page could
-not tell by itself. Click ids and campaign are read from there.
+to it.
 """
 
 from typing import Any, Final
@@ -17,14 +14,13 @@ from msgspec import Raw, Struct
 from actors.event import Event
 from actors.snapshot import Site
 from actors.visitor import VisitorState
-from actors.visits import continues, time_of, touch_of
 from gateway import cors
 from gateway.answers import JSON, error_answer
 from gateway.call import Answer, Call
 from gateway.client import is_https, is_visitor_id, opts_out, set_cookie_header, user_agent, visitor_id, without_sale
 from gateway.edge import Caller, Edge, address_of, ip_bucket, limited, plain_body, rejected, take, unavailable, unread
 from gateway.incoming import Body, Intake, Invalid, parse_body, to_event
-from gateway.sources.visitor_view import identity_id, is_known, read_visitor
+from gateway.sources.visitor_view import identity_id, is_known, read_visitor, session_of
 
 SOURCE: Final = "browser"
 BODY_BYTES = 64 * 1024
@@ -46,10 +42,9 @@ class _Identified(Struct, frozen=True, kw_only=True):
 
 
 class _Peek(Struct, frozen=True):
-    """What is read of a browser's event beside its form."""
+    """What is read of a browser's event before its visitor is known."""
 
     user_data: dict[str, Any] = {}
-    landing_url: Any = None
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -75,7 +70,7 @@ async def collect(edge: Edge, call: Call) -> Answer:
         rejected(edge, request.caller.site.id, SOURCE, "invalid_field", len(errors))
     if not good:
         return Answer(status=400, headers=(JSON,), body=errors[0].body())
-    session = _session_id(edge, request.state, good[0])
+    session = session_of(edge, request.state, good[0])
     failed = await take(edge, good, request.caller, session)
     if failed is not None:
         return failed
@@ -96,7 +91,7 @@ async def identify(edge: Edge, call: Call) -> Answer:
     if isinstance(event, Invalid):
         rejected(edge, request.caller.site.id, SOURCE, "invalid_field")
         return Answer(status=400, headers=(JSON,), body=event.body())
-    session = _session_id(edge, request.state, event)
+    session = session_of(edge, request.state, event)
     failed = await take(edge, [event], request.caller, session)
     if failed is not None:
         return failed
@@ -135,30 +130,17 @@ def _open(edge: Edge, call: Call) -> Request | Answer:
     if refused is not None:
         rejected(edge, site.id, SOURCE, "rate_limited")
         return refused
-    visitor = (None if _is_new(call) else visitor_id(call.headers)) or _claimed_visitor(body) or edge.make_id()
+    visitor = visitor_id(call.headers) or _claimed_visitor(body) or edge.make_id()
     return Request(caller=caller, body=body, visitor=visitor, state=read_visitor(edge.store, site.id, visitor))
-
-
-def _is_new(call: Call) -> bool:
-    return "new=1" in call.query.split("&")
 
 
 def _claimed_visitor(body: Body) -> str | None:
     """An id that the page made up, where no cookie travels; only in the form of our own."""
-    claimed = _peek(body.events[0]).user_data.get("anonymous_id")
-    return claimed if isinstance(claimed, str) and is_visitor_id(claimed) else None
-
-
-def _peek(raw: Raw) -> _Peek:
     try:
-        return msgspec.json.decode(raw, type=_Peek)
+        claimed = msgspec.json.decode(body.events[0], type=_Peek).user_data.get("anonymous_id")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Peek()
-
-
-def _landed(raw: Raw, intake: Intake) -> Intake:
-    url = _peek(raw).landing_url if b'"landing_url"' in bytes(raw) else None
-    return msgspec.structs.replace(intake, landing_url=url) if isinstance(url, str) else intake
+        return None
+    return claimed if isinstance(claimed, str) and is_visitor_id(claimed) else None
 
 
 def _intake(edge: Edge, call: Call, request: Request) -> Intake:
@@ -173,12 +155,12 @@ def _intake(edge: Edge, call: Call, request: Request) -> Intake:
         client_ip=request.caller.address,
         client_user_agent=user_agent(call.headers),
         anonymous_id=request.visitor,
-        cookies="; ".join(filter(None, (call.headers.get("cookie"), request.body.cookies))) or None,
+        cookies=call.headers.get("cookie"),
     )
 
 
 def _read(raw: Raw, place: str, intake: Intake) -> Event | Invalid:
-    event = to_event(raw, _landed(raw, intake))
+    event = to_event(raw, intake)
     return event.under(place) if isinstance(event, Invalid) else event
 
 
@@ -189,23 +171,11 @@ def _as_told(call: Call, event: Event | Invalid) -> Event | Invalid:
 
 def _identify_event(raw: Raw, intake: Intake) -> Event | Invalid:
     """The request's identifiers and consent, as an event that goes to no platform."""
-    intake = _landed(raw, intake)
     event = to_event(raw, intake)
     if isinstance(event, Invalid) and event.field == "event_name":
         fields = msgspec.json.decode(raw)
         event = to_event(msgspec.json.encode({**fields, "event_name": IDENTIFY}), intake)
     return msgspec.structs.replace(event, event_name=IDENTIFY) if isinstance(event, Event) else event
-
-
-def _session_id(edge: Edge, state: VisitorState, event: Event) -> str:
-    """The visit that is open, or the id that the event's new one shall have: the same for all requests that come before
-    it is on disk, whichever of them opens it."""
-    if state.visit is not None and continues(state.visit, time_of(event), touch_of(event)):
-        return state.visit.id
-    touch = touch_of(event)
-    campaign = (touch.source, touch.medium, touch.campaign, touch.click_id) if touch is not None else ()
-    before = state.visit.id if state.visit is not None else ""
-    return edge.opaque_id("visit", event.site, event.user_data.anonymous_id or "", before, *campaign)
 
 
 def _answer(edge: Edge, call: Call, request: Request, event: Event, body: bytes) -> Answer:

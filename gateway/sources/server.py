@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from actors.event import Event
-from actors.snapshot import Site, key_digest
+from actors.snapshot import Site
 from gateway.answers import JSON, error_answer
 from gateway.call import Answer, Call
-from gateway.edge import Caller, Edge, limited, plain_body, rejected, take, unavailable, unread
+from gateway.edge import Caller, Edge, key_bucket, limited, plain_body, rejected, take, unavailable, unread
 from gateway.incoming import Body, Intake, Invalid, parse_body, to_event
 
 SOURCE: Final = "server"
@@ -47,7 +47,7 @@ async def collect(edge: Edge, call: Call) -> Answer:
         rejected(edge, "", SOURCE, "unknown_key")
         message = "this write key is unknown" if key is not None else "give a write key: Authorization: Bearer <key>"
         return error_answer(401, "unknown_key", message, CHALLENGE)
-    caller = Caller(site=site, bucket=_bucket(site, key))
+    caller = Caller(site=site, bucket=key_bucket(site, key))
     refused = unavailable(edge)
     if refused is not None:
         rejected(edge, site.id, SOURCE, "no_room")
@@ -105,11 +105,6 @@ def _entry(index: int, event: Event | Invalid) -> _Taken | _Refused:
     if isinstance(event, Invalid):
         return _Refused(index=index, error=event)
     return _Taken(event_id=event.event_id, status="accepted", marks=event.marks)
-
-
-def _bucket(site: Site, key: str) -> str:
-    """A server is not judged by its address; its key may have a rate of its own."""
-    return f"key:{key_digest(key)[:8].hex()}" if site.key_rate > 0 else ""
 
 
 def _write_key(call: Call) -> str | None:

@@ -4,6 +4,7 @@ import msgspec
 
 from actors.event import Event
 from actors.visitor import Visitor, VisitorState
+from actors.visits import continues, time_of, touch_of
 from gateway.edge import Edge
 from store import keys
 from store.env import Store, fetch
@@ -35,6 +36,17 @@ def identity_id(edge: Edge, event: Event, state: VisitorState) -> str:
     """An opaque id of the person, the same wherever they show the same strongest identifier; no personal data."""
     kind, value = _strongest(event, state) or ("anonymous_id", event.user_data.anonymous_id or "")
     return edge.opaque_id("identity", event.site, kind, value)
+
+
+def session_of(edge: Edge, state: VisitorState, event: Event) -> str:
+    """The visit that is open, or the id that the event's new one shall have: the same for all requests that come before
+    it is on disk, whichever of them opens it."""
+    if state.visit is not None and continues(state.visit, time_of(event), touch_of(event)):
+        return state.visit.id
+    touch = touch_of(event)
+    campaign = (touch.source, touch.medium, touch.campaign, touch.click_id) if touch is not None else ()
+    before = state.visit.id if state.visit is not None else ""
+    return edge.opaque_id("visit", event.site, event.user_data.anonymous_id or "", before, *campaign)
 
 
 def _strongest(event: Event, state: VisitorState) -> tuple[str, str] | None:

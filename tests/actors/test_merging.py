@@ -177,3 +177,15 @@ def test_merging_an_event_with_itself_changes_nothing() -> None:
     assert merge(full, full).event == full
     assert merge(full, full).fields_from == {"event_id": "browser"}
     assert CustomData() == merge(event("a"), event("a")).event.custom_data
+
+
+def test_a_copy_that_is_not_wanted_somewhere_keeps_the_other_from_there() -> None:
+    first, second = event(), structs.replace(event(), integrations={"all": False, "meta": True})
+    merged = [merge(first, second).event, merge(second, first).event]
+    assert [one.integrations for one in merged] == [{"all": False, "meta": True}] * 2
+
+
+def test_a_browser_s_client_of_a_source_that_servers_use_is_the_browser_s_copy() -> None:
+    server = structs.replace(purchase("s"), source="segment", event_id="server")
+    browser = structs.replace(purchase("b"), source="segment", event_id="browser", is_from_browser=True)
+    assert merge(server, browser).event.event_id == "browser"

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from actors.event import Consent, CustomData
 from actors.routing import decide, refusal
@@ -96,3 +97,21 @@ def test_there_is_one_decision_for_each_destination_in_their_order() -> None:
         ("a", "no_route"),
         ("c", None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("integrations", "wanted"),
+    [
+        ({"all": False}, "no_route"),
+        ({"all": False, "meta": True}, None),
+        ({"all": False, "meta": False, "one": True}, None),
+        ({"one": False}, "no_route"),
+        ({"meta": False}, "no_route"),
+        ({"ga4": False}, None),
+    ],
+)
+def test_where_a_sender_does_not_want_its_event_it_does_not_go(
+    integrations: dict[str, bool], wanted: str | None
+) -> None:
+    told = structs.replace(event(), integrations=integrations)
+    assert refusal(told, GRANTED, Meta(id="one"), site()) == wanted

@@ -57,11 +57,10 @@ class CrashingWriter:
         self._inner = InlineWriter(store)
         self.commits_left: int | None = None
         self.is_after_commit = False
-        self.is_full = False
 
     @property
     def has_room(self) -> bool:
-        return self._inner.has_room and not self.is_full
+        return self._inner.has_room
 
     @property
     def usage(self) -> Usage:

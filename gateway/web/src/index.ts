@@ -1,4 +1,0 @@
-/** The package's entry: `createGateway(window, {key, endpoint})`. */
-
-export { createGateway } from "./sdk.js";
-export type * from "./types.js";
