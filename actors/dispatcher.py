@@ -7,6 +7,7 @@ while the breaker is open, the platform asked for a pause, or its credentials ar
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -49,7 +50,7 @@ from store.env import Store
 from store.outbox import oldest_due_ms
 from store.records import AttemptRow
 from store.retention import LONGEST_MS
-from store.writer import Writer, commit
+from store.writer import Writer, commit_in_parts
 
 LINGER_S: Final = 0.05  # how long a batch that is not full waits for more
 CLOSE_AFTER_S: Final = 5.0  # idle for so long, a transport would not use its connections again
@@ -345,7 +346,7 @@ class Dispatcher:
         there what is settled."""
         self._hub.at_point("before_settle")
         with trio.CancelScope(shield=True):
-            await commit(self._hub.writer, settlement(self.site, settled))
+            await commit_in_parts(self._hub.writer, settled, partial(settlement, self.site))
         self._hub.at_point("after_settle")
         gone = 0
         for one in settled:

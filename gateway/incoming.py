@@ -39,11 +39,13 @@ _NO_CONSENT = Consent()
 
 
 class Body(Struct, frozen=True, kw_only=True):
-    """A request's events. `key`: the public key that a browser may put beside them as `k`."""
+    """A request's events. What a browser may put beside them: the public key as `k`, and `cookies` that its page can
+    read, in the header's form."""
 
     events: tuple[Raw, ...]
     is_batch: bool
     key: str | None = None
+    cookies: str | None = None
 
     def place(self, index: int) -> str:
         """The path of an event in the request; empty where the body is the event."""
@@ -53,6 +55,7 @@ class Body(Struct, frozen=True, kw_only=True):
 class _Envelope(Struct, frozen=True, kw_only=True):
     events: list[Raw] | None = None
     k: str | None = None
+    cookies: Any = None
 
 
 _ENVELOPE: msgspec.json.Decoder[_Envelope] = msgspec.json.Decoder(_Envelope)
@@ -63,13 +66,13 @@ def parse_body(body: bytes, max_events: int = MAX_EVENTS) -> Body | Invalid:
     """The events of a request, each to be given to `to_event`. Invalid: the request as a whole is refused."""
     try:
         if body.lstrip(b" \t\r\n")[:1] == b"[":
-            return _batch(_ARRAY.decode(body), None, max_events)
+            return _batch(_ARRAY.decode(body), _Envelope(), max_events)
         envelope = _ENVELOPE.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return invalid_json(error)
     if envelope.events is not None:
-        return _batch(envelope.events, envelope.k, max_events)
-    return Body(events=(Raw(body),), is_batch=False, key=envelope.k)
+        return _batch(envelope.events, envelope, max_events)
+    return Body(events=(Raw(body),), is_batch=False, key=envelope.k, cookies=_cookies(envelope))
 
 
 def to_event(raw: bytes | Raw, intake: Intake) -> Event | Invalid:
@@ -120,13 +123,17 @@ def event_of(form: EventForm, properties: dict[str, Any], intake: Intake) -> Eve
     )
 
 
-def _batch(events: list[Raw], key: str | None, max_events: int) -> Body | Invalid:
+def _batch(events: list[Raw], envelope: _Envelope, max_events: int) -> Body | Invalid:
     if not events:
         return invalid_field("events", "no event; give at least one")
     if len(events) > max_events:
         message = f"{len(events)} events; give at most {max_events} in one request"
         return Invalid(code="too_many_events", field="events", message=message)
-    return Body(events=tuple(events), is_batch=True, key=key)
+    return Body(events=tuple(events), is_batch=True, key=envelope.k, cookies=_cookies(envelope))
+
+
+def _cookies(envelope: _Envelope) -> str | None:
+    return envelope.cookies if isinstance(envelope.cookies, str) else None
 
 
 def _occurred_at_ms(form: EventForm, intake: Intake, marks: list[str]) -> int:

@@ -7,6 +7,7 @@ outbox is claimed in `retiring` meanwhile: a destination that comes back begins 
 
 import contextlib
 from collections.abc import Container
+from functools import partial
 from typing import Final
 
 import structlog
@@ -19,10 +20,10 @@ from store import keys, standing
 from store.books import names_of
 from store.errors import StoreFull
 from store.outbox import Due, due
-from store.writer import commit
+from store.writer import commit_in_parts
 
 LOOK_S: Final = 30.0
-STEP: Final = 200  # deliveries of a lane that are settled in one commit
+STEP: Final = 200  # deliveries of a lane that are settled in one commit_in_parts
 STEP_S: Final = 0.05  # between two commits: the writer and the loop belong to others
 EVER_MS: Final = (1 << 63) - 1
 WORDS: Final = "the destination was taken out of the configuration"
@@ -80,7 +81,7 @@ class Removed:
         now_ms = self._hub.now_ms()
         settled = [dropped(work_of(row, site), destination, "destination_removed", WORDS, now_ms) for row in rows]
         with trio.CancelScope(shield=True):
-            await commit(self._hub.writer, settlement(site, settled))
+            await commit_in_parts(self._hub.writer, settled, partial(settlement, site))
         for one in settled:
             self._hub.observer.delivery(site, destination, "", one.row.status, one.reason)
         self._hub.on_settled(key, -len(settled))

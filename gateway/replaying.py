@@ -1,6 +1,7 @@
 """Carries out replay jobs in the core, one small commit after the other, behind live traffic.
 
 A job waits while its destination's outbox is more than half full: a replay must not make live events be dropped there.
+It waits, too, while the store takes no events: what room is left is for what was accepted.
 What it queues of deliveries that wait for their next attempt is claimed from the dispatcher until the commit is over,
 and no dispatcher takes that outbox over meanwhile (`held`).
 """
@@ -25,6 +26,7 @@ from store.writer import commit
 POLL_S: Final = 0.5  # how soon a job that another process made is taken up
 STEP_S: Final = 0.02  # between two commits: the writer and the loop belong to others
 WAITS: Final = "waits: the outbox of its destination is more than half full"
+NO_ROOM: Final = "waits: the store has no room"
 PAUSED: Final = "waits: its destination is being set up"
 HELD: Final = "waits: its destination is not in force; the log of the gateway says why"
 REMOVED: Final = "the destination was taken out of the configuration"
@@ -61,6 +63,9 @@ class Replaying:
         if site is None or destination is None:
             await commit(self._hub.writer, Cancel(job.number, self._hub.now_ms(), REMOVED))
             return True
+        if not self._hub.writer.has_room:
+            await self._say(job, NO_ROOM)
+            return False
         key = keys.destination(job.site, job.destination)
         most = min(LOOKED_AT, self._room - self._core.depths.get(key, 0))
         if most <= 0:

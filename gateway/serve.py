@@ -222,10 +222,11 @@ class Worker:
             # A quarter of a second to load: the fast lane does not wait for it.
             from gateway.api.application import create_api
             from gateway.app import create_app
+            from gateway.sdk_server import read_bundle, sdk_pages
 
             app = create_app(
                 handler=collector, ready=self._ready, bounds=bounds, api=create_api(parts), observer=self._observer,
-                log=log.warning, share=self._share,
+                log=log.warning, share=self._share, blueprints=[sdk_pages(server.sdk_path, read_bundle())],
             )  # fmt: skip
             gc.freeze()
             return app

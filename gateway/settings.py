@@ -24,6 +24,9 @@ Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="two capital let
 Domain = Annotated[
     str, Meta(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", description="a domain without a dot before it, as 'example.com'")
 ]
+ScriptPath = Annotated[
+    str, Meta(pattern=r"^$|^(?!/api/)(/[A-Za-z0-9._-]+)+\.js$", description="a path as '/sdk.js', or '' for none")
+]
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True):
@@ -38,6 +41,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     max_connections_per_address: Annotated[int, Meta(ge=1, le=100_000)] = 64
     keep_alive_s: Annotated[float, Meta(ge=1, le=600)] = 5.0  # how long an idle connection stays open
     outbox_limit: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000  # deliveries that wait, per destination
+    sdk_path: ScriptPath = "/sdk.js"  # where pages find the browser SDK; empty: nowhere
     admin_token: Secret | None = None  # of the API; default: GATEWAY_ADMIN_TOKEN of the environment; none: API off
     log_level: LogLevel = "info"
     log_format: LogFormat = "json"

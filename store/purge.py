@@ -90,10 +90,11 @@ def events(store: Store, site: bytes, cutoff_ms: int, after: bytes) -> Plan:
 
 
 def _message(txn: lmdb.Transaction, store: Store, key: bytes, event_key: bytes, cutoff_ms: int) -> Doomed | None:
-    """One message; its event too, unless a later message is of the same event and stays."""
+    """One message; its event too, unless another message is of the same event and stays: the first, where the clock was
+    set back before a copy came."""
     raw = fetch(txn, store.dbs["event"], event_key)
     row = _event(raw)
-    if row is not None and (row.status == "held" or row.last_copy_at_ms >= cutoff_ms):
+    if row is not None and (row.status == "held" or max(row.received_at_ms, row.last_copy_at_ms) >= cutoff_ms):
         return None
     deliveries = list(_prefixed(txn, store, "delivery", event_key))
     if _is_pending(row, event_key, dict(deliveries)):

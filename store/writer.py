@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import lmdb
 import trio
@@ -23,6 +23,8 @@ from store import keys
 from store.env import DAMAGE, Store, Usage, fetch
 from store.errors import StoreBroken, StoreDamaged, StoreError, StoreFull, Unreadable
 from store.records import BOOKS, SET_ASIDE, BooksRow, SetAside
+
+T = TypeVar("T")
 
 QUEUE_LIMIT = 20_000  # jobs waiting at most; past it the caller is told that there is no room
 ROOM_EVERY_S = 0.05
@@ -171,6 +173,21 @@ async def commit(writer: "Writer", apply: Apply) -> None:
             await trio.sleep(FULL_AGAIN_S)
         else:
             return
+
+
+async def commit_in_parts(writer: "Writer", rows: Sequence[T], write_of: Callable[[Sequence[T]], Apply]) -> None:
+    """The same for rows that do not need each other: one commit where there is room, else in halves, as small as it
+    takes. Each commit copies the pages it touches, so a store that is nearly full still has room for a few rows."""
+    waiting = [rows]
+    while waiting:
+        part = waiting.pop()
+        try:
+            await writer.submit(write_of(part)).wait()
+        except StoreFull:
+            middle = len(part) // 2
+            waiting += [part[middle:], part[:middle]] if middle else [part]
+            if not middle:
+                await trio.sleep(FULL_AGAIN_S)
 
 
 class CommitObserver(Protocol):

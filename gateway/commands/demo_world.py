@@ -191,7 +191,9 @@ class World:
         await self.gateway.wait_said("config_published", published + 1, 10)
 
     async def stop(self) -> None:
-        """SIGTERM, as an init system sends it; what does not end within its time is killed."""
+        """SIGTERM, as an init system sends it; what does not end within its time is killed. Once stopped, it is."""
+        if self.exit_code is not None:
+            return
         process = self.gateway.process
         if process.returncode is None:
             process.terminate()
@@ -201,7 +203,6 @@ class World:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
         self.exit_code = process.returncode
-        os.close(self.gateway.lifeline)
 
 
 @asynccontextmanager
@@ -223,6 +224,7 @@ async def open_world() -> AsyncIterator[World]:
             finally:
                 with trio.CancelScope(shield=True):
                     await world.stop()
+                os.close(world.gateway.lifeline)
                 nursery.cancel_scope.cancel()
 
 

@@ -3,7 +3,10 @@ origin.
 
 The answer tells the visitor id and the visit, and sets the first-party cookie where the visitor's consent allows one.
 The visit is read from the visitor as the store has it; should this event open a new one, the id told here is proposed
-to it.
+to it. With `new=1` in the query the visitor is another one from here on, whatever the cookie says: somebody logged out.
+
+Beside what any event has, one of a browser may name the `landing_url`: where the visitor came in, if that page could
+not tell by itself. Click ids and campaign are read from there.
 """
 
 from typing import Any, Final
@@ -42,9 +45,10 @@ class _Identified(Struct, frozen=True, kw_only=True):
 
 
 class _Peek(Struct, frozen=True):
-    """What is read of a browser's event before its visitor is known."""
+    """What is read of a browser's event beside its form."""
 
     user_data: dict[str, Any] = {}
+    landing_url: Any = None
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -130,17 +134,30 @@ def _open(edge: Edge, call: Call) -> Request | Answer:
     if refused is not None:
         rejected(edge, site.id, SOURCE, "rate_limited")
         return refused
-    visitor = visitor_id(call.headers) or _claimed_visitor(body) or edge.make_id()
+    visitor = (None if _is_new(call) else visitor_id(call.headers)) or _claimed_visitor(body) or edge.make_id()
     return Request(caller=caller, body=body, visitor=visitor, state=read_visitor(edge.store, site.id, visitor))
+
+
+def _is_new(call: Call) -> bool:
+    return "new=1" in call.query.split("&")
 
 
 def _claimed_visitor(body: Body) -> str | None:
     """An id that the page made up, where no cookie travels; only in the form of our own."""
-    try:
-        claimed = msgspec.json.decode(body.events[0], type=_Peek).user_data.get("anonymous_id")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    claimed = _peek(body.events[0]).user_data.get("anonymous_id")
     return claimed if isinstance(claimed, str) and is_visitor_id(claimed) else None
+
+
+def _peek(raw: Raw) -> _Peek:
+    try:
+        return msgspec.json.decode(raw, type=_Peek)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Peek()
+
+
+def _landed(raw: Raw, intake: Intake) -> Intake:
+    url = _peek(raw).landing_url if b'"landing_url"' in bytes(raw) else None
+    return msgspec.structs.replace(intake, landing_url=url) if isinstance(url, str) else intake
 
 
 def _intake(edge: Edge, call: Call, request: Request) -> Intake:
@@ -155,12 +172,12 @@ def _intake(edge: Edge, call: Call, request: Request) -> Intake:
         client_ip=request.caller.address,
         client_user_agent=user_agent(call.headers),
         anonymous_id=request.visitor,
-        cookies=call.headers.get("cookie"),
+        cookies="; ".join(filter(None, (call.headers.get("cookie"), request.body.cookies))) or None,
     )
 
 
 def _read(raw: Raw, place: str, intake: Intake) -> Event | Invalid:
-    event = to_event(raw, intake)
+    event = to_event(raw, _landed(raw, intake))
     return event.under(place) if isinstance(event, Invalid) else event
 
 
@@ -171,6 +188,7 @@ def _as_told(call: Call, event: Event | Invalid) -> Event | Invalid:
 
 def _identify_event(raw: Raw, intake: Intake) -> Event | Invalid:
     """The request's identifiers and consent, as an event that goes to no platform."""
+    intake = _landed(raw, intake)
     event = to_event(raw, intake)
     if isinstance(event, Invalid) and event.field == "event_name":
         fields = msgspec.json.decode(raw)

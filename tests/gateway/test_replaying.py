@@ -330,6 +330,16 @@ async def test_a_job_waits_while_the_outbox_is_half_full_and_then_goes_on(
     assert (jobs.job(job.id).counts, len(jobs.sender.ids())) == ({"queued": 18}, 18)
 
 
+async def test_a_job_waits_while_the_store_takes_no_events(autojump_clock: Clock, jobs: Replays) -> None:
+    await jobs.take("a", told="drop")
+    jobs.world.writer.is_full = True
+    job = await jobs.replay()
+    assert (job.state, job.words, job.counts) == ("running", "waits: the store has no room", {})
+    jobs.world.writer.is_full = False
+    assert await jobs.world.run_for(5)
+    assert jobs.job(job.id).counts == {"queued": 1}
+
+
 async def test_live_events_overtake_a_long_replay(autojump_clock: Clock, jobs: Replays) -> None:
     await jobs.take(*(f"old-{number:03}" for number in range(200)), told="drop")
     jobs.sender.delay_s = 1

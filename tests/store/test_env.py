@@ -6,7 +6,8 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from store.env import FORMAT_VERSION, MAX_READERS, NAMES, ROOM_SHARE, Store, Usage
+from store import keys
+from store.env import FORMAT_VERSION, MAX_READERS, NAMES, OWED_BYTES, ROOM_SHARE, Store, Usage
 from store.errors import FormatError, StoreError
 from store.writer import InlineWriter, WriteTxn
 
@@ -130,6 +131,18 @@ def test_room_ends_at_85_per_cent_of_the_budget(fast_path: Path) -> None:
 def test_the_disk_counts_where_it_is_less_than_the_budget() -> None:
     usage = Usage(used_bytes=86, capacity_bytes=100, budget_bytes=10_000, file_bytes=90)
     assert not usage.has_room
+
+
+def test_room_is_kept_for_the_ends_of_deliveries_that_wait(fast_path: Path) -> None:
+    store = Store(fast_path, budget_bytes=4 << 20)
+    InlineWriter(store).submit(lambda write: write.change_depth(keys.destination("shop", "one"), 1_000))
+    assert store.usage().owed_bytes == 1_000 * OWED_BYTES
+    store.close()
+
+
+def test_what_is_owed_counts_as_used() -> None:
+    usage = Usage(used_bytes=80, owed_bytes=6, capacity_bytes=100, budget_bytes=100, file_bytes=90)
+    assert (usage.has_room, usage.has_room_for_turns) == (False, True)
 
 
 def test_no_reader_is_left_open_by_a_read_that_ended(store: Store) -> None:

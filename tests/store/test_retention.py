@@ -101,6 +101,23 @@ async def test_a_copy_that_came_later_keeps_its_event_until_its_own_time(
     assert left(world) == {"state"}
 
 
+async def test_a_copy_that_came_while_the_clock_was_years_behind_takes_no_event_with_it(
+    make_world: MakeWorld, autojump_clock: trio.testing.MockClock
+) -> None:
+    world = make_world(SNAPSHOT)
+    world.take(event("a"))
+    assert await world.run_for(60)
+    world.clock.jump_ms = -10 * KEPT_MS
+    world.take(event("a"))
+    await world.settle()
+    world.clock.jump_ms = 0
+    await purge_at(world, START_MS + KEPT_MS - HOUR_MS)
+    assert set(world.events()) == {"a"}
+    assert world.check().problems == ()
+    await purge_at(world, START_MS + KEPT_MS + 30 * HOUR_MS)
+    assert left(world) == {"state"}
+
+
 async def test_retention_counts_each_site_by_its_own_rule(
     make_world: MakeWorld, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -2,7 +2,9 @@
 
 import shutil
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import lmdb
 import pytest
@@ -12,7 +14,7 @@ import trio.testing
 from actors.observer import Observer
 from store.env import Store, fetch
 from store.errors import StoreBroken, StoreError, StoreFull
-from store.writer import QUEUE_LIMIT, Apply, InlineWriter, ThreadWriter, Ticket, WriteTxn, commit
+from store.writer import QUEUE_LIMIT, Apply, InlineWriter, ThreadWriter, Ticket, WriteTxn, commit, commit_in_parts
 from tests.support.writing import writing
 
 
@@ -44,6 +46,17 @@ class Put:
         write.put("config", self.name.encode(), b"1")
         if self.error is not None:
             raise self.error
+
+
+class PutAll:
+    """Writes several rows."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def __call__(self, write: WriteTxn) -> None:
+        for name in self.names:
+            write.put("config", name.encode(), b"1")
 
 
 def has(store: Store, name: str) -> bool:
@@ -172,6 +185,38 @@ async def test_a_commit_that_must_happen_waits_for_room(store: Store, autojump_c
     await commit(Full(store), Put("a"))
     assert trio.current_time() == 3
     assert has(store, "a")
+
+
+async def test_rows_for_which_there_is_no_room_together_are_committed_apart(store: Store) -> None:
+    class Narrow(InlineWriter):
+        sizes: ClassVar[list[int]] = []
+
+        def submit(self, apply: Apply) -> Ticket:
+            assert isinstance(apply, PutAll)
+            self.sizes.append(len(apply.names))
+            if len(apply.names) > 3:
+                raise StoreFull
+            return super().submit(apply)
+
+    names = [f"k{number}" for number in range(10)]
+    await commit_in_parts(Narrow(store), names, PutAll)
+    assert all(has(store, name) for name in names)
+    assert Narrow.sizes == [10, 5, 2, 3, 5, 2, 3]
+
+
+async def test_a_row_for_which_there_is_no_room_alone_waits(
+    store: Store, autojump_clock: trio.testing.MockClock
+) -> None:
+    class Full(InlineWriter):
+        def submit(self, apply: Apply) -> Ticket:
+            if trio.current_time() < 3:
+                raise StoreFull
+            return super().submit(apply)
+
+    await commit_in_parts(Full(store), ["a", "b"], PutAll)
+    assert trio.current_time() == 3
+    assert has(store, "a")
+    assert has(store, "b")
 
 
 async def test_a_look_at_a_disk_that_fails_ends_the_writer(fast_path: Path) -> None:

@@ -24,7 +24,7 @@ SITE = f"""
 id = "shop"
 write_keys = ["{WRITE_KEY}"]
 public_keys = ["{PUBLIC_KEY}"]
-origins = ["{ORIGIN}"]
+origins = ["{{origin}}"]
 {{site}}
 """
 META = """
@@ -139,13 +139,14 @@ def running_gateway(
     *,
     destinations: str = "",
     site: str = "",
+    origin: str = ORIGIN,
     server: str = "",
     simulator: str | None = None,
     metrics_port: int = 0,
 ) -> Iterator[Running]:
     """`gateway run` on a configuration of its own; `destinations` may name the simulator's address as `{url}`."""
     text = f'[server]\nbind = "127.0.0.1:0"\nmetrics_bind = "127.0.0.1:{metrics_port}"\n'
-    text += f'data_dir = "{directory / "data"}"\n{server}\n' + SITE.format(site=site)
+    text += f'data_dir = "{directory / "data"}"\n{server}\n' + SITE.format(site=site, origin=origin)
     text += destinations.format(url=simulator) if destinations else ""
     (directory / "config.toml").write_text(text)
     running = start_gateway(directory, simulator)

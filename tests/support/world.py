@@ -57,10 +57,11 @@ class CrashingWriter:
         self._inner = InlineWriter(store)
         self.commits_left: int | None = None
         self.is_after_commit = False
+        self.is_full = False
 
     @property
     def has_room(self) -> bool:
-        return self._inner.has_room
+        return self._inner.has_room and not self.is_full
 
     @property
     def usage(self) -> Usage:

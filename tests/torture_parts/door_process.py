@@ -24,6 +24,7 @@ from gateway.listener import Listener, open_listening_socket, serve_doors
 
 EXPORT_PIECES = 1000
 PIECE = bytes(64 * 1024)
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 ASK = b"POST /i HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -69,6 +70,14 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     process: trio.Process
 
+    async def wake_other_door(self) -> None:
+        """Loads what is loaded late, so that counts taken from now on can be compared."""
+        async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
+            await stream.send_all(HEALTH)
+            reply = b"".join([part async for part in stream])
+        if b" 200 " not in reply[:20]:
+            raise OSError(reply[:40])
+
     async def books(self) -> Books:
         """Asked over a connection of its own; waits for a turn if there is no room."""
         async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
@@ -90,19 +99,28 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def open_process(bounds: DoorBounds, descriptors: int = 0) -> AsyncIterator[Process]:
-    """Started, and ended in any case."""
+    """Started, both doors open, and ended in any case."""
     command = [sys.executable, "-m", "tests.torture_parts.door_process", msgspec.json.encode(bounds).decode()]
     process = await trio.lowlevel.open_process([*command, str(descriptors)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
         with trio.fail_after(30):
             port = int(await process.stdout.receive_some(16))
+            await _open_other_door(port)
         yield Process(port=port, process=process)
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
         await process.stdout.aclose()
+
+
+async def _open_other_door(port: int) -> None:
+    """It is opened late, or by the first request for it."""
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        async for _ in stream:
+            pass
 
 
 def exports() -> Blueprint:

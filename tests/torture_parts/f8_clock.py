@@ -2,7 +2,8 @@
 
 On virtual time: core, dispatcher and retention with a wall clock that is set wrong. Bars: no delivery is tried more
 often than its schedule says nor twice at once after a jump; all are delivered in the end; nothing is purged; a copy
-that comes within the window, by a right clock, is a duplicate. One limit is counted, not barred: set ahead by about a
+that comes within the window is a duplicate, by a right clock and by one that is wrong, unless that one says that the
+window is over. One limit is counted, not barred: set ahead by about a
 day, the clock says that the 24 hours of a retried delivery are over; it is dropped, with that reason on record.
 """
 
@@ -34,6 +35,7 @@ MINUTE_S = 60.0
 WRONG_S = 600.0  # how long the clock stays wrong
 REST_S = 36 * 3_600.0
 RETENTION_MS = 30 * DAY_MS
+WINDOW_MS = DAY_MS  # of duplicates, by default
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -81,6 +83,8 @@ async def _jump(directory: Path, jump_ms: int, events: int) -> Outcome:
             world.clock.jump_ms = jump_ms
             await trio.sleep(MINUTE_S)
             most_at_once = max((tried - before).values(), default=0)
+            if jump_ms < WINDOW_MS:
+                world.take(*map(event, ids[20:40]))
             await trio.sleep(WRONG_S)
             world.clock.jump_ms = 0
             world.take(*map(event, ids[:20]))
