@@ -28,6 +28,7 @@ STOP_S: Final = 30.0
 TICKS_A_S: Final = os.sysconf("SC_CLK_TCK")
 
 SITE: Final = "shop"
+PUBLIC_KEY: Final = "pk_bench"
 CONFIG: Final = """\
 [server]
 bind = "127.0.0.1:0"
@@ -38,6 +39,8 @@ log_level = "info"
 [[sites]]
 id = "{site}"
 write_keys = ["{write_key}"]
+public_keys = ["{public_key}"]
+origins = {origins}
 purchase_hold_s = 0
 keep_plaintext = "{plaintext}"
 """
@@ -128,11 +131,12 @@ def running_gateway(
     platforms: Platforms | None = None,
     names: Sequence[str] = (),
     conversions: Sequence[str] = traffic.NAMES,
+    origins: Sequence[str] = (),
 ) -> Iterator[Gateway]:
     """`gateway run` with its data in `directory`. Raises BenchFailed where it does not start, restarts or stops ill."""
     directory.mkdir(parents=True, exist_ok=True)
     config_path = directory / "config.toml"
-    config_path.write_text(config(directory / "data", platforms, names, conversions), "utf-8")
+    config_path.write_text(config(directory / "data", platforms, names, conversions, origins), "utf-8")
     command = [sys.executable, "-m", "gateway", "run", "--config", str(config_path)]
     log_path = directory / "gateway.log"
     with log_path.open("wb") as log, on_cores(cores.server):
@@ -147,11 +151,19 @@ def running_gateway(
 
 
 def config(
-    data_dir: Path, platforms: Platforms | None, names: Sequence[str], conversions: Sequence[str] = traffic.NAMES
+    data_dir: Path,
+    platforms: Platforms | None,
+    names: Sequence[str],
+    conversions: Sequence[str] = traffic.NAMES,
+    origins: Sequence[str] = (),
 ) -> str:
-    """`names`: destinations; `conversions`: events that have a conversion action where a platform needs one."""
+    """`names`: destinations; `conversions`: events that have a conversion action where a platform needs one;
+    `origins`: of pages that post."""
     plaintext = "sealed" if destinations.NEEDS_PLAINTEXT & set(names) else "no"
-    text = CONFIG.format(data_dir=data_dir, site=SITE, write_key=traffic.WRITE_KEY, plaintext=plaintext)
+    text = CONFIG.format(
+        data_dir=data_dir, site=SITE, write_key=traffic.WRITE_KEY, public_key=PUBLIC_KEY, origins=list(origins),
+        plaintext=plaintext,
+    )  # fmt: skip
     for name in names:
         assert platforms is not None, "destinations need platforms"
         text += destinations.block(name, platforms.url, conversions)

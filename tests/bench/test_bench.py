@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+import build_hook.sdk
 from actors.event import Event
-from bench import ingest, isolation, pipeline, recovery, report, state, traffic
+from bench import ingest, isolation, pipeline, recovery, report, sdk, state, traffic
 from bench.__main__ import main
 from bench.errors import BenchFailed
 from bench.gateway_process import running_hello
@@ -189,3 +190,10 @@ def test_an_unknown_bench_is_refused_with_those_there_are() -> None:
     assert result.exit_code == 2
     assert "ingest" in result.output
     assert "recovery" in result.output
+
+
+def test_the_size_of_the_sdk_is_told_where_there_is_no_browser(setting: Setting, without_wrk: None) -> None:
+    build_hook.sdk.make()
+    found = sdk.run(setting)
+    assert [section.title for section in found.sections] == ["Size"]
+    assert [goal.is_met for goal in found.goals] == [True]
