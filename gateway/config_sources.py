@@ -29,7 +29,7 @@ def _check(found: list[tuple[str, WebhookSource]], reader: Reader) -> None:
             reader.fault(f"{path}.id", f"{source.id!r} is no id; give {ID_FORM}")
         if source.id in KINDS and source.id != source.kind:
             reader.fault(f"{path}.id", f"{source.id!r} is the name of a kind of source; give another id")
-        for name in {source.id, source.kind}:
+        for name in {source.id, source.kind} if source.is_only else {source.id}:
             if (first := seen.setdefault(name, path)) != path:
                 reader.fault(f"{path}.id", f"another source of this site has this path already ({first})")
                 break

@@ -13,6 +13,7 @@ import msgspec
 
 from actors.rates import Rate, read_rate
 from actors.secret import Secret
+from gateway.sources.generic_rules import Rules
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB|K|M|G|T)?", re.IGNORECASE | re.ASCII)
 _BINARY = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -164,4 +165,5 @@ _READERS: Mapping[type[Any], Callable[[object], object]] = {
     Origin: _origin,
     Cidr: _cidr,
     Rate: read_rate,
+    Rules: Rules,
 }

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from actors import event
+from gateway.invalid import Invalid
 
 MIB: Final = 1 << 20
 ID_FORM = "1 to 63 characters: a-z, 0-9, _ and -, the first a letter or digit"
@@ -63,13 +64,15 @@ class Draft(Struct, frozen=True, kw_only=True):
     """One event as a sender's own server could have posted it: `event` is JSON of the public form.
 
     `landing_url`: where click ids and campaign are read from, where that is not the page. `order_id`: the stored order
-    that lends what a refund does not say of its buyer. `is_internal`: kept, and sent to no platform.
+    that lends what a refund does not say of its buyer. `is_internal`: kept, and sent to no platform. `fault`: why it
+    cannot be an event; `event` is then what the sender said, and set apart.
     """
 
     event: Mapping[str, Any]
     landing_url: str | None = None
     order_id: str | None = None
     is_internal: bool = False
+    fault: Invalid | None = None
 
 
 class Decoded(Struct, frozen=True):
@@ -89,6 +92,7 @@ class WebhookSource(Struct, frozen=True, kw_only=True, tag_field="type"):
     kind: ClassVar[str]  # the tag, and the first part of its path
     source: ClassVar[event.Source]  # what its events say they came from
     most_bytes: ClassVar[int] = MIB  # of a body
+    is_only: ClassVar[bool] = True  # the only one of its kind at a site: its path may name the kind
     has_topics: ClassVar[bool] = False  # its path may go on with a topic
 
     def problems(self) -> Iterable[tuple[str, str]]:

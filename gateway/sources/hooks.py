@@ -111,12 +111,17 @@ def _event(edge: Edge, site: Site, sender: WebhookSource, hook: Hook, draft: Dra
         is_internal=draft.is_internal,
         landing_url=draft.landing_url,
     )
-    event = to_event(_encoder.encode(draft.event), intake)
+    event = read_draft(draft, intake)
     if isinstance(event, Event):
         return lent(edge.store, event, draft.order_id) if draft.order_id is not None else event
     rejected(edge, site.id, sender.source, "invalid_field")
     edge.log("webhook_unfit", site=site.id, sender=sender.id, field=event.field, code=event.code)
     return None if draft.is_internal else _set_apart(draft.event, event, intake)
+
+
+def read_draft(draft: Draft, intake: Intake) -> Event | Invalid:
+    """The canonical event, as it is without what the store could lend."""
+    return draft.fault or to_event(_encoder.encode(draft.event), intake)
 
 
 def _set_apart(event: Any, fault: Invalid, intake: Intake) -> Event | None:

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 
 from gateway.sources.base import WebhookSource
+from gateway.sources.generic import Generic
 from gateway.sources.klaviyo import Klaviyo
 from gateway.sources.recharge import Recharge
 from gateway.sources.shopify import Shopify
 
-AnySource = Shopify | Recharge | Klaviyo
-KINDS = frozenset({Shopify.kind, Recharge.kind, Klaviyo.kind})
+AnySource = Shopify | Recharge | Klaviyo | Generic
+KINDS = frozenset({Shopify.kind, Recharge.kind, Klaviyo.kind, Generic.kind})
 
 
 class Senders:
@@ -20,7 +21,7 @@ class Senders:
         """`configured`: each source with its site's id."""
         found = list(configured)
         self._by_id = {(site, one.id): one for site, one in found}
-        self._by_kind = {(one.kind, site): one for site, one in found}
+        self._by_kind = {(one.kind, site): one for site, one in found if one.is_only}
 
     def of_kind(self, kind: str, site: str) -> WebhookSource | None:
         return self._by_kind.get((kind, site))

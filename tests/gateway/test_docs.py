@@ -36,6 +36,7 @@ ENV = {
     "RECHARGE_SECRET": "secret",
     "KLAVIYO_WEBHOOK_SECRET": "klaviyo_webhook_secret",
     "KLAVIYO_FLOW_TOKEN": "klaviyo_flow_token",
+    "FORMS_SECRET": "secret",
     "GA_API_SECRET": "secret",
     "GADS_CLIENT_SECRET": "secret",
     "GADS_REFRESH_TOKEN": "token",
@@ -66,7 +67,11 @@ def test_every_source_has_its_page_and_its_block(kind: type[WebhookSource]) -> N
     own = [one.name for one in msgspec.structs.fields(kind) if one.name != "id"]
     text = page(f"sources/{kind.kind}.md")
     assert [name for name in own if f"`{name}`" not in text] == []
-    assert [name for name in own if not re.search(rf"(?m)^#?{name} = ", EXAMPLE.read_text("utf-8"))] == []
+    assert [
+        name
+        for name in own
+        if not re.search(rf"(?m)^#?({name} = |\[\[sites.sources.{name}\]\])", EXAMPLE.read_text("utf-8"))
+    ] == []
 
 
 def own_settings(kind: type[Destination]) -> list[str]:

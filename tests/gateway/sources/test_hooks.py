@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -29,8 +30,28 @@ id = "messages"
 type = "klaviyo"
 secrets = ["{KEY}"]
 tokens = ["{TOKEN}"]
+
+[[sites.sources]]
+id = "crm"
+type = "generic"
+signature = {{ scheme = "hmac", header = "X-Sig", secrets = ["{KEY}", "{TOKEN}"] }}
+[[sites.sources.events]]
+each = "$.leads"
+event_name = "lead_submitted"
+event_id = "@.id"
+custom_data.lead_id = "@.id"
+custom_data.value = {{ cel = "double(item.amount) / 100.0" }}
+custom_data.currency = "EUR"
+user_data.email = "@.email"
+
+[[sites.sources]]
+id = "near"
+type = "generic"
+signature = {{ scheme = "none", addresses = ["192.0.2.1"] }}
+[[sites.sources.events]]
+event_name = "lead_submitted"
 """
-EVENTS = """events = ["subscription_renewed", "message_clicked"]
+EVENTS = """events = ["subscription_renewed", "message_clicked", "lead_submitted"]
 """
 CHARGE = read(next(path for path in cases("recharge") if path.stem == "worked_renewal"))["delivery"]["charge"]
 CLICK = read(next(path for path in cases("klaviyo") if path.stem == "worked_click"))["delivery"]
@@ -41,7 +62,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     directory = tmp_path_factory.mktemp("hooks")
     with (
         running_simulator(directory) as url,
-        running_gateway(directory, site=SITE, destinations=META + EVENTS, simulator=url) as running,
+        running_gateway(
+            directory, site=SITE, destinations=META + EVENTS, simulator=url, server='trusted_proxies = ["127.0.0.1"]'
+        ) as running,
     ):
         yield running
 
@@ -123,6 +146,46 @@ def test_a_flow_shows_its_token(gateway: Running) -> None:
     assert post(gateway, f"{path}?token={TOKEN}", body, {}).status_code == 200
     assert post(gateway, path, body, {"authorization": "Bearer wrong"}).status_code == 401
     assert TOKEN not in gateway.log()
+
+
+def lead(gateway: Running, body: Any, key: str = KEY) -> httpx.Response:
+    raw = body if isinstance(body, bytes) else encoded(body)
+    signature = hmac.new(key.encode(), raw, hashlib.sha256).hexdigest()
+    return post(gateway, "/webhooks/shop/crm", raw, {"x-sig": signature})
+
+
+def test_leads_become_events_and_what_fails_is_set_apart_and_counted(gateway: Running) -> None:
+    good = {"id": "L1", "amount": 1250, "email": "jane@example.com"}
+    answers = [lead(gateway, {"leads": [good, {"id": "L2", "amount": "much"}]}, key) for key in (KEY, TOKEN)]
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"accepted": 2})] * 2
+    [sent_lead] = wait_until(lambda: sent(gateway, "L1"))
+    assert sent_lead["custom_data"]["value"] == 12.5
+    assert '"field": "events[0].custom_data.value"' in gateway.log()
+    stream = gateway.command("stream").stdout
+    assert "unfit webhook" in stream
+    assert sent(gateway, "L2") == []
+    metrics = gateway.get(gateway.metrics_url).text
+    assert re.search(r'gateway_events_rejected_total\{[^}]*source="webhook"[^}]*\} [1-9]', metrics)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"nope", b"[]", b'{"leads":7}', b"[" * 900 + b"]" * 900, {"leads": [None, 1, {}]}]
+)
+def test_odd_bodies_of_any_sender_are_kept(gateway: Running, body: Any) -> None:
+    assert lead(gateway, body).status_code == 200
+
+
+def test_wrong_signatures_and_large_bodies_of_any_sender(gateway: Running) -> None:
+    assert lead(gateway, {"leads": []}, "wrong").status_code == 401
+    assert lead(gateway, b" " * (1 << 20) + b"{}").status_code == 413
+    assert lead(gateway, {"leads": [{}] * 1_001}).status_code == 400
+
+
+def test_callers_without_a_secret_are_known_by_the_address_that_trusted_proxies_tell(gateway: Running) -> None:
+    path = "/webhooks/shop/near"
+    assert post(gateway, path, b"{}", {}).status_code == 401
+    assert post(gateway, path, b"{}", {"x-forwarded-for": "192.0.2.1"}).status_code == 200
+    assert post(gateway, path, b"{}", {"x-forwarded-for": "192.0.2.1, 198.51.100.1"}).status_code == 401
 
 
 def test_malformed_and_unsigned_batches(gateway: Running) -> None:
