@@ -7,6 +7,7 @@ check_store.py  the consistency check
 connect.py      stores a destination             connect_options.py makes its options of the adapter's settings
 destinations.py lists them, and disconnects      pausing.py pauses and resumes; secrets.py changes and re-seals secrets
 try_event.py    one event at one destination     trial.py makes its request and reads the answer
+try_source.py   what a sender's body would become
 replay.py       deliveries sent again            replay_page.py shows jobs, dry runs, progress
 demo.py         the main job in one command      demo_world.py, demo_traffic.py, demo_numbers.py, demo_view.py,
                                                  demo_promises.py
@@ -25,7 +26,7 @@ from gateway import exit_codes
 
 ORDER: Final = (
     "run", "demo", "connect", "destinations", "disconnect", "pause", "resume", "secret", "explain", "deliveries",
-    "stream", "try", "replay", "check-config", "check-store",
+    "stream", "try", "try-source", "replay", "check-config", "check-store",
 )  # fmt: skip
 MODULES: Final[Mapping[str, str]] = {
     "demo": "gateway.commands.demo:demo",
@@ -39,6 +40,7 @@ MODULES: Final[Mapping[str, str]] = {
     "deliveries": "gateway.commands.deliveries:deliveries",
     "stream": "gateway.commands.stream:stream",
     "try": "gateway.commands.try_event:try_event",
+    "try-source": "gateway.commands.try_source:try_source",
     "replay": "gateway.commands.replay:replay",
     "check-store": "gateway.commands.check_store:check_store",
 }
