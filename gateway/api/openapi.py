@@ -3,6 +3,7 @@
 quart-schema's own reading of msgspec records leaves out the records inside them, so `Provider` reads them itself.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from importlib import metadata
@@ -13,6 +14,7 @@ import msgspec
 from msgspec import Struct
 from quart_schema import document_querystring, document_request, document_response, tag
 from quart_schema.openapi import OpenAPIProvider
+from werkzeug.routing import Rule
 from werkzeug.routing.converters import BaseConverter
 
 from gateway.answers import ErrorBody
@@ -35,6 +37,7 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
 )
 REF: Final = "#/components/schemas/{name}"
 EXTRA: Final = "_gateway_documented"
+PARAMETER: Final = re.compile(r"<(?:[^<>:]*:)?([^<>:]+)>")
 ALWAYS: Final = (400, 401, 403, 429, 500)
 # fmt: off
 MEANS: Final[Mapping[int, str]] = MappingProxyType({
@@ -133,6 +136,12 @@ class Provider(OpenAPIProvider):
                 _complete(operation, by_name.get(operation["operationId"]) or Documented())
         whole["paths"] = {**whole["paths"], **PUBLIC_PATHS}
         return whole
+
+    def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Its own pattern takes `<site>/<path:event_id>` for one parameter."""
+        paths, components = super().build_paths(rule)
+        (operations,) = paths.values()
+        return {PARAMETER.sub(r"{\1}", rule.rule): operations}, components
 
     def operation_id(self, method: str, path: str, func: Callable[..., Any]) -> str | None:
         return func.__name__

@@ -3,6 +3,7 @@
 Requests are made from the description itself and sent to a gateway that runs.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,13 @@ def test_every_operation_says_what_it_is_for_and_who_may(description: dict[str, 
         assert (operation.get("security") == []) is is_public, f"{method} {path}"
         assert all(answer["description"] for answer in operation["responses"].values())
     assert description["security"] == [{"admin_token": []}]
+
+
+def test_every_path_has_its_parameters_in_it(description: dict[str, Any]) -> None:
+    for path, method, operation in operations(description):
+        named = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
+        assert set(re.findall(r"{(\w+)}", path)) == named, f"{method} {path}"
+    assert "/api/events/{site}/{event_id}" in description["paths"]
 
 
 def test_every_example_is_right_by_its_own_schema(description: dict[str, Any]) -> None:
