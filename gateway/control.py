@@ -124,6 +124,12 @@ class Control:
         found = self._stored(place, stored_config.latest(self.store).config, id)
         return read_destination(id, self._changed(found, settings), is_sealed=place.is_sealed)
 
+    def read_secret(self, site: str, id: str, field: str, value: object) -> Destination:
+        """The stored destination as `set_secret` would make it, nothing stored."""
+        place = self._site(site)
+        found = self._stored(place, stored_config.latest(self.store).config, id)
+        return read_destination(id, self._with_secret(found, field, value), is_sealed=place.is_sealed)
+
     # --- changing ---
 
     async def connect(
@@ -194,15 +200,17 @@ class Control:
         """Ends a pause, whether by an operator or for refused credentials or errors."""
         return await self._set_paused(site, id, is_paused=False)
 
-    async def set_secret(self, site: str, id: str, field: str, value: object) -> DestinationView:
-        """Changes a secret. `field` is the setting, or `setting.key` for one secret of a table, as headers are."""
+    async def set_secret(
+        self, site: str, id: str, field: str, value: object, *, expected_version: int | None = None
+    ) -> DestinationView:
+        """Changes a secret. `field` is the setting, or `setting.key` for one secret of a table, as headers are. Raises
+        as `change` does."""
         place = self._site(site)
 
         def change(stored: StoredConfig) -> StoredConfig:
             found = self._stored(place, stored, id)
-            name, key = secret_field(found, field)
-            given = value if key is None else {**_table_or_none(self._opened(found).get(name)), key: value}
-            return self._with(stored, place, id, self._changed(found, {name: given}))
+            check_version(stored, found.version, expected_version)
+            return self._with(stored, place, id, self._with_secret(found, field, value))
 
         await self._switch(change, f"set secret {site}/{id} {field}")
         return self._told(site, id)
@@ -290,6 +298,11 @@ class Control:
         if missing:
             raise SettingsError([(name, NO_KEY) for name in missing])
         return _without_nothing({**table, **settings})
+
+    def _with_secret(self, record: StoredDestination, field: str, value: object) -> Table:
+        name, key = secret_field(record, field)
+        given = value if key is None else {**_table_or_none(self._opened(record).get(name)), key: value}
+        return self._changed(record, {name: given})
 
     def _view(self, record: StoredDestination, site: DeclaredSite | None) -> DestinationView:
         return view_of_store(record, site, self._vault)

@@ -67,18 +67,19 @@ class Invalid(Struct, frozen=True, kw_only=True):
         return msgspec.json.encode({"error": self})
 
 
-def invalid_field(field: str, problem: str) -> Invalid:
+def invalid_field(field: str, problem: str, hints: Mapping[str, str] = _HINTS) -> Invalid:
     """`problem`: what is wrong; what would be right is added where the field is known."""
     name = field.rpartition(".")[2].partition("[")[0]
-    hint = _HINTS.get(name)
+    hint = hints.get(name)
     return Invalid(code="invalid_field", field=field, message=f"{problem}; {hint}" if hint else problem)
 
 
-def invalid_json(error: Exception) -> Invalid:
-    """The fault that made decoding fail: of one field where the JSON was well formed."""
+def invalid_json(error: Exception, hints: Mapping[str, str] = _HINTS) -> Invalid:
+    """The fault that made decoding fail: of one field where the JSON was well formed. `hints`: by field, what would be
+    right; without others, those of events."""
     match error:
         case msgspec.ValidationError():
-            return _of_field(str(error))
+            return _of_field(str(error), hints)
         case UnicodeDecodeError():
             problem = "the text is no valid UTF-8"
         case RecursionError():
@@ -88,8 +89,8 @@ def invalid_json(error: Exception) -> Invalid:
     return Invalid(code="invalid_json", field="", message=problem)
 
 
-def _of_field(text: str) -> Invalid:
+def _of_field(text: str, hints: Mapping[str, str]) -> Invalid:
     found = _WHERE.fullmatch(text)
     what, path = (found["what"], found["path"] or "") if found else (text, "")
     problem = _ENUM_VALUE.sub("no value that this field has", what).replace("`", "").replace(" | null", "")
-    return invalid_field(path, problem[:1].lower() + problem[1:])
+    return invalid_field(path, problem[:1].lower() + problem[1:], hints)

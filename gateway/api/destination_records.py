@@ -80,6 +80,7 @@ class SecretBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     value: Annotated[
         str | list[str], Meta(description="The secret; a list for a setting that holds several. It is never shown.")
     ]
+    check: Annotated[bool, Meta(description="Whether the platform is asked about the credentials first.")] = True
 
 
 EXAMPLE: Final = {

@@ -139,15 +139,17 @@ def _add_changing(routes: Blueprint, shared: Destinations) -> None:
         shared.log("change", site, destination)
         return shared.told(view, check=check)
 
-    @documented("destinations", {200: DestinationRecord}, refuses=(404, 409, 412, 503), body=SecretBody, more=CHANGING)
+    @documented("destinations", {200: DestinationRecord}, refuses=CHANGES, body=SecretBody, more=CHANGING)
     async def set_secret(site: str, destination: str, field: str) -> Response:
-        """Replace a secret. It is stored encrypted and shown nowhere; a pause for a refused one ends."""
+        """Replace a secret, tried first. It is stored encrypted and shown nowhere; a pause for a refused one ends."""
         expected, body, control = expected_version(), await body_as(SecretBody), shared.control()
-        _refuse_other_version(_found(control, site, destination), expected)
+        _found(control, site, destination)
         with _faults_by_field(""):
-            view = await control.set_secret(site, destination, field, body.value)
+            read = partial(control.read_secret, site, destination, field, body.value)
+            check = await shared.trier.accepted(read()) if body.check else None
+            view = await control.set_secret(site, destination, field, body.value, expected_version=expected)
         shared.log("set_secret", site, destination)
-        return shared.told(view)
+        return shared.told(view, check=check)
 
     @documented("destinations", {204: NoContent}, refuses=(404, 409, 412, 503), more=Documented(takes_if_match=True))
     async def disconnect_destination(site: str, destination: str) -> Response:

@@ -101,7 +101,7 @@ def _named(error: Exception, kind: type[Struct]) -> Invalid:
         if found := pattern.match(text):
             field = f"{where}.{found[1]}" if where else found[1]
             return Invalid(code="invalid_field", field=field, message=problem)
-    return invalid_json(error)
+    return invalid_json(error, {})  # its fields are no event's
 
 
 def _names(kind: type[Struct]) -> str:

@@ -59,9 +59,7 @@ def set_secret(
         found = named(control, destination)
         name = _field(found.type, field)
         given = secret_of_stdin() if value == STDIN else asked_secret(name)
-        note = ""
-        if not is_unchecked and "." not in name:
-            note = tried(control.read_changed(found.site, found.id, {name: given}))
+        note = "" if is_unchecked else tried(control.read_secret(found.site, found.id, name, given))
         view = done(lambda: control.set_secret(found.site, found.id, name, given))
     if as_json:
         click.echo(msgspec.json.encode({**msgspec.to_builtins(view), "check": note}))

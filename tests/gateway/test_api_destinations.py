@@ -113,6 +113,11 @@ async def test_what_is_missing_is_told_as_it_can_be_given_here(store: Store) -> 
     assert answer.json()["error"]["message"] == "is missing; give its text"
 
 
+async def test_what_is_of_another_type_is_told_without_an_events_example(store: Store) -> None:
+    answer = await (await connected(store)).ask("PUT", f"{ONE}/secrets/secret", json={"value": 1})
+    assert answer.json()["error"]["message"] == "expected str | array, got int"
+
+
 async def test_a_packed_body_is_refused_in_words(store: Store) -> None:
     packed = gzip.compress(json.dumps(BODY).encode())
     answer = await api_on(store).ask("POST", "/api/destinations", content=packed, headers={"content-encoding": "gzip"})
@@ -326,6 +331,10 @@ def test_credentials_that_the_platform_refuses_are_not_stored(tmp_path: Path, si
         assert (untried.status_code, untried.json()["error"]["code"]) == (422, "credentials_untried"), untried.text
         assert ask(running, "GET", "/api/destinations").json()["destinations"] == []
         assert ask(running, "POST", "/api/destinations", json={**body, "check": False}).status_code == 201
+        path = "/api/destinations/shop/meta/secrets/access_token"
+        unset = ask(running, "PUT", path, json={"value": "EAABother"})
+        assert (unset.status_code, unset.json()["error"]["code"]) == (422, "credentials_untried"), unset.text
+        assert ask(running, "PUT", path, json={"value": "EAABother", "check": False}).status_code == 200
         assert ask(running, "POST", "/api/destinations/shop/meta/check").json()["outcome"] == "unsure"
 
 
