@@ -16,15 +16,15 @@ def connect_klaviyo(running: Running) -> None:
     klaviyo = ("connect", "klaviyo", "--api-key", KEY, "--no-check", "--allow-private")
     done = running.command(*klaviyo, "--base-url", f"{running.simulator}/klaviyo")
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: "config_published" in running.log(), what="published")
+    wait_until(lambda: is_in(running, "sending"), what="in force in the core, too")
 
 
 def emails(running: Running) -> list[str]:
     return [number for number in ("jane1", "jane2") if f"{number}@example.com" in str(running.accepted("klaviyo"))]
 
 
-def paused(running: Running) -> bool:
-    return '"state":"paused"' in running.command("destinations", "--json").stdout
+def is_in(running: Running, state: str) -> bool:
+    return f'"state":"{state}"' in running.command("destinations", "--json").stdout
 
 
 def test_what_waits_under_an_older_key_is_delivered_after_a_rotation(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_what_waits_under_an_older_key_is_delivered_after_a_rotation(tmp_path: P
         connect_klaviyo(running)
         running.fail("klaviyo", kind="bad_token")
         assert running.send(event(1)).status_code == 202
-        wait_until(lambda: paused(running), what="paused")
+        wait_until(lambda: is_in(running, "paused"), what="paused")
         running.heal("klaviyo")
         first = (tmp_path / "data" / "secret.key").read_text().split()[0]
         done = running.command("secret", "rotate-key")
@@ -54,7 +54,7 @@ def test_a_new_secret_ends_a_pause_for_the_old_one(tmp_path: Path) -> None:
         connect_klaviyo(running)
         running.fail("klaviyo", kind="bad_token")
         running.send(event(1))
-        wait_until(lambda: paused(running), what="paused")
+        wait_until(lambda: is_in(running, "paused"), what="paused")
         refused = running.command("secret", "set", "klaviyo", "api_key", "-", stdin=KEY)
         assert (refused.returncode, "refuses the credentials" in refused.stderr) == (1, True)
         running.heal("klaviyo")
