@@ -127,7 +127,7 @@ def _not_one(destination: str, site: str | None, placed: list[tuple[Table, str, 
     if is_found:
         return f"several destinations have the id {destination!r}: {names}; name the site with --site"
     where = "" if site is None else f" at site {site!r}"
-    return f"no destination {destination!r} is declared{where}; there are: {names}"
+    return f"no destination {destination!r} is declared{where}; declared are: {names}; gateway destinations lists all"
 
 
 def _one(table: Table, path: str, one: Table, one_path: str, reader: Reader) -> SiteSettings | None:

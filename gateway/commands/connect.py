@@ -108,7 +108,7 @@ def _connect(kind: type[Destination], platform: str, values: dict[str, Any]) -> 
             note = "" if values["is_unchecked"] else tried(control.read(site, table))
             view = done(lambda: control.connect(site, table, replace=values["is_replaced"]))
         except SettingsError as error:
-            end("\n".join(_by_option(*fault) for fault in error.fields), exit_codes.USAGE)
+            end("\n".join(_by_option(platform, *fault) for fault in error.fields), exit_codes.USAGE)
     if values["as_json"]:
         click.echo(msgspec.json.encode({**msgspec.to_builtins(view), "check": note}))
         return
@@ -117,10 +117,10 @@ def _connect(kind: type[Destination], platform: str, values: dict[str, Any]) -> 
     click.echo(f"connected {view.site}/{view.id} ({view.type}), version {view.version}")
 
 
-def _by_option(field: str, text: str) -> str:
+def _by_option(platform: str, field: str, text: str) -> str:
     """The fault, by the option that has it."""
-    if not field:
-        return text
+    if field in ("", "type"):  # of the destination as a whole
+        return f"{platform}: {text}"
     inner = field.removeprefix(field.partition("[")[0].partition(".")[0])
     return f"{option_name(field)}{inner}: {text}"
 

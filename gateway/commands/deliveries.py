@@ -22,6 +22,7 @@ from gateway.commands.reading import (
     console,
     json_option,
     open_store,
+    placed,
     platforms_of,
     rfc3339,
     shown_span,
@@ -61,7 +62,7 @@ Shown = TypeVar("Shown", Line, SummaryLine)
 
 
 @click.command()
-@click.option("--destination", help="Of this destination only.")
+@click.option("--destination", help="Of this destination only: ID or SITE/ID.")
 @click.option("--status", type=click.Choice(STATUSES), help="In this status only.")
 @click.option(
     "--since", type=Moment(), default="24h", show_default=True, help="Of events received since: 30m, 24h, 7d, RFC 3339."
@@ -100,6 +101,8 @@ def deliveries(
     if is_summary and status is not None:
         raise click.UsageError("--summary is of delivered events; leave --status out")
     now_ms = time.time_ns() // 1_000_000
+    if destination is not None:
+        destination, site = placed(destination, site)
     with open_store(config_path, data_dir) as store:
         sites = chosen_sites(store, site)
         read = waiting_events if status in IN_OUTBOX else newest_events

@@ -49,7 +49,8 @@ def _set(name: str, config_path: Path | None, data_dir: Path | None, *, is_pause
         found = named(control, name)
         change = control.pause if is_paused else control.resume
         view = done(lambda: change(found.site, found.id))
+        version = control.version()
     if as_json:
         click.echo(msgspec.json.encode(view))
     else:
-        click.echo(f"{'paused' if is_paused else 'resumed'} {view.site}/{view.id}, version {view.version}")
+        click.echo(f"{'paused' if is_paused else 'resumed'} {view.site}/{view.id}, version {version}")

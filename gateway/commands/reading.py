@@ -46,6 +46,16 @@ def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)  # fmt: skip
 
 
+def placed(destination: str, site: str | None) -> tuple[str, str | None]:
+    """The id and the site of what `--destination` names, as ID or as SITE/ID, and `--site` beside it."""
+    of_site, slash, id = destination.partition("/")
+    if not slash:
+        return destination, site
+    if site not in (None, of_site):
+        end(f"--destination names the site {of_site!r}, --site {site!r}; give one of them", exit_codes.USAGE)
+    return id, of_site
+
+
 site_option = click.option("--site", help="The site, where the store has several.")
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
 

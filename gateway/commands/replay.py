@@ -25,6 +25,7 @@ from gateway.commands.reading import (
     json_option,
     open_store,
     open_store_to_write,
+    placed,
     since_ms,
     site_option,
     store_options,
@@ -57,7 +58,7 @@ class Statuses(click.ParamType[tuple[DeliveryStatus, ...]]):
 
 
 @click.group("replay", invoke_without_command=True)
-@click.option("--destination", help="The destination to send to again, by its id.")
+@click.option("--destination", help="The destination to send to again: ID or SITE/ID.")
 @site_option
 @click.option("--since", type=Moment(), help="Of events received since: 30m, 24h, 7d, or RFC 3339.")
 @click.option("--until", type=Moment(), help="Of events received before that. Default: now.")
@@ -107,8 +108,9 @@ def replay(
     if destination is None or since is None:
         raise click.UsageError("say what to replay: --destination and --since; or list, show ID, cancel ID")
     now_ms = _now_ms()
+    id, site = placed(destination, site)
     ask = Ask(
-        destination=destination,
+        destination=id,
         site=site,
         since_ms=since_ms(since, now_ms),
         until_ms=since_ms(until, now_ms) if until is not None else None,

@@ -16,7 +16,9 @@ from gateway.commands.reading import rfc3339, shown_span, shown_time
 from store.records import AttemptRow, Copy, DeliveryRow, EventRow, ReplayMark
 
 DIGEST_CHARS = 8
-SPOKEN = {"meta": "Meta", "ga4": "GA4", "google_ads": "Google Ads", "webhook": "the receiver"}
+SPOKEN = {
+    "ga4": "GA4", "google_ads": "Google Ads", "tiktok": "TikTok", "linkedin": "LinkedIn", "webhook": "the receiver",
+}  # fmt: skip
 DIGEST_SETS = ("email", "phone", "first_name", "last_name", "street", "date_of_birth", "gender")
 APART = ("anonymous_id", "session_id", "sealed", "plain")  # told elsewhere, or not at all
 
@@ -214,7 +216,7 @@ def _delivery(destination: str, platform: str, facts: Facts) -> DestinationStory
         destination=destination,
         platform=platform,
         status=row.status,
-        why=_why(row, SPOKEN.get(platform, platform or destination), next_ms),
+        why=_why(row, SPOKEN.get(platform, platform.capitalize() or destination), next_ms),
         reason=row.reason,
         words=row.words,
         attempts=tuple(map(_attempt, row.attempts)),

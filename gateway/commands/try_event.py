@@ -28,7 +28,7 @@ from actors.transport import Transport, silence_http_logs
 from gateway import exit_codes
 from gateway.commands.controlling import rules_for
 from gateway.commands.match_story import MatchStory, match_story, match_words
-from gateway.commands.reading import end, json_option, visible
+from gateway.commands.reading import end, json_option, placed, visible
 from gateway.commands.trial import (
     HIDDEN,
     Hide,
@@ -84,7 +84,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
 @click.command("try")
 @click.argument("event_json", metavar="EVENT.json", type=click.File("rb"))
-@click.option("--destination", "destination_id", required=True, help="The destination to try, by its id.")
+@click.option("--destination", "destination_id", required=True, help="The destination to try: ID or SITE/ID.")
 @click.option("--site", help="The site, where several have a destination of this id.")
 @click.option("--send", "is_sent", is_flag=True, help="Send it, in the platform's test mode.")
 @click.option("--live", "is_live", is_flag=True, help="With --send: as a live event, which counts.")
@@ -116,7 +116,8 @@ def try_event(
     """
     if is_live and not is_sent:
         raise click.UsageError("--live says how to send; give --send too")
-    rules = rules_for(config_path, destination_id, site)
+    id, site = placed(destination_id, site)
+    rules = rules_for(config_path, id, site)
     mode = _mode(rules.destinations[0], is_sent=is_sent, is_live=is_live)
     event = _event(event_json, rules, as_json=as_json)
     report = _report(event, rules, mode.destination, "no" if not is_sent else "live" if is_live else "in test mode")

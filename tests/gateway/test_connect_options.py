@@ -62,6 +62,11 @@ def test_each_fault_names_its_option(tmp_path: Path) -> None:
     assert "'--concurrency'" in run(tmp_path, "connect", "meta", "--concurrency", "many").stderr
 
 
+def test_a_fault_of_the_destination_as_a_whole_names_the_platform(tmp_path: Path) -> None:
+    done = run(tmp_path, "connect", "klaviyo", "--api-key", "pk_secret")
+    assert (done.exit_code, done.stderr.startswith("klaviyo: it needs plaintext")) == (exit_codes.USAGE, True)
+
+
 def test_a_secret_comes_from_standard_input_and_is_not_told(tmp_path: Path) -> None:
     done = run(
         tmp_path, "connect", "ga4", "--measurement-id", "G-TRACK", "--secret", "-", "--no-check", stdin="hush-hush\n"
@@ -131,6 +136,9 @@ def test_a_connected_destination_can_be_tried(tmp_path: Path) -> None:
     done = run(tmp_path, "try", "-", "--destination", "mine", "--json", stdin=event)
     assert (done.exit_code, msgspec.json.decode(done.stdout)["destination"]) == (0, "mine")
     assert "EAAtoken" not in done.output
+    assert run(tmp_path, "try", "-", "--destination", "shop/mine", stdin=event).exit_code == 0
+    both = run(tmp_path, "try", "-", "--destination", "shop/mine", "--site", "other", stdin=event)
+    assert (both.exit_code, "give one of them" in both.stderr) == (exit_codes.USAGE, True)
     assert "no destination 'yours'" in run(tmp_path, "try", "-", "--destination", "yours", stdin=event).stderr
 
 
@@ -139,7 +147,7 @@ def test_pausing_and_resuming_show_in_the_list(tmp_path: Path) -> None:
     assert run(tmp_path, "pause", "shop/meta").exit_code == 0
     assert shown(tmp_path, "meta")["is_paused"]
     assert "by an operator" in run(tmp_path, "destinations").stdout
-    assert run(tmp_path, "resume", "meta").exit_code == 0
+    assert run(tmp_path, "resume", "meta").stdout == "resumed shop/meta, version 3\n"
     assert not shown(tmp_path, "meta")["is_paused"]
 
 

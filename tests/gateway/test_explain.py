@@ -88,8 +88,8 @@ async def test_a_purchase_that_waits_for_its_twin_says_so(autojump_clock: MockCl
 @pytest.mark.parametrize(
     ("played", "status", "why", "words"),
     [
-        ("ok", "delivered", "Counted: test took it", ""),
-        ("drop", "dropped", "Not counted: test refused it for good", "never"),
+        ("ok", "delivered", "Counted: Test took it", ""),
+        ("drop", "dropped", "Not counted: Test refused it for good", "never"),
         ("retry", "failed", "attempt 1 of 5 failed; the next is at 20", "later"),
         ("pause", "queued", "refuses the credentials", "token refused"),
     ],

@@ -45,7 +45,7 @@ def taken(running: Running) -> Counter[str]:
 
 
 def replay(running: Running, *arguments: str) -> Json:
-    told = running.command("replay", "--destination", "meta-main", "--since", "1h", "--json", *arguments)
+    told = running.command("replay", "--destination", "shop/meta-main", "--since", "1h", "--json", *arguments)
     assert told.returncode == 0, told.stderr + running.log()
     found: Json = msgspec.json.decode(told.stdout)
     return found
