@@ -10,7 +10,7 @@ from gateway import cors
 from gateway.answers import error_answer
 from gateway.call import SEGMENT_PATHS, Answer, Call
 from gateway.edge import Edge
-from gateway.sources import browser, events_api, hooks, segment, segment_settings, server
+from gateway.sources import browser, events_api, hooks, pixel, segment, segment_settings, server
 
 Source = Callable[[Edge, Call], Awaitable[Answer]]
 
@@ -18,6 +18,7 @@ SOURCES: Mapping[str, Source] = {
     "/v1/events": server.collect,
     "/i": browser.collect,
     "/i/identify": browser.identify,
+    "/i/shopify": pixel.collect,
     "/": events_api.collect,
     **dict.fromkeys(SEGMENT_PATHS, segment.collect),
 }

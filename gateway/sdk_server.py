@@ -1,4 +1,5 @@
-"""`GET /sdk.js`, `/sdk/{version}/sdk.js`, `/sdk.json`: the browser SDK as it was built, and how to pin it.
+"""`GET /sdk.js`, `/sdk/{version}/sdk.js`, `/sdk.json`: the browser SDK as it was built, and how to pin it; and
+`/sdk/shopify-pixel.js`, Shopify's custom pixel, to be pasted.
 
 The path that pages name is cached for an hour and asked again by its ETag; a pinned version never changes.
 """
@@ -37,6 +38,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
     manifest: _Manifest
     script: bytes
     packed: bytes
+    pixel: bytes
 
     @property
     def pinned(self) -> str:
@@ -57,10 +59,10 @@ def read_bundle(folder: Path = DIST) -> Bundle | None:
     """None where the gateway runs from a checkout in which the SDK was not built."""
     try:
         manifest = msgspec.json.decode((folder / "sdk.json").read_bytes(), type=_Manifest)
-        script, packed = ((folder / name).read_bytes() for name in ("sdk.js", "sdk.js.gz"))
+        script, packed, pixel = ((folder / name).read_bytes() for name in ("sdk.js", "sdk.js.gz", "shopify-pixel.js"))
     except OSError:
         return None
-    return Bundle(manifest=manifest, script=script, packed=packed)
+    return Bundle(manifest=manifest, script=script, packed=packed, pixel=pixel)
 
 
 def sdk_pages(path: str, bundle: Bundle | None) -> Blueprint:
@@ -76,12 +78,16 @@ def sdk_pages(path: str, bundle: Bundle | None) -> Blueprint:
             return response_of(error_answer(404, "not_found", message, *SHARED))
         return response_of(_script(bundle, FOR_EVER))
 
+    async def pixel() -> Response:
+        return response_of(_unbuilt() if bundle is None else _text(bundle.pixel))
+
     async def manifest() -> Response:
         return response_of(_manifest(bundle, path))
 
     if path:
         pages.add_url_rule(path, "script", script)
         pages.add_url_rule("/sdk/<version>/sdk.js", "pinned", pinned)
+        pages.add_url_rule("/sdk/shopify-pixel.js", "pixel", pixel)
         pages.add_url_rule("/sdk.json", "manifest", manifest)
     return pages
 
@@ -97,6 +103,11 @@ def _script(bundle: Bundle | None, cached: str) -> Answer:
     headers += [("content-encoding", "gzip")] if is_packed else []
     body = bundle.packed if is_packed else bundle.script
     return Answer(status=200, headers=(("content-type", "text/javascript; charset=utf-8"), *headers), body=body)
+
+
+def _text(source: bytes) -> Answer:
+    headers = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-cache"), *SHARED)
+    return Answer(status=200, headers=headers, body=source)
 
 
 def _takes_gzip(accepted: str) -> bool:

@@ -1,4 +1,5 @@
-// Bundles the SDK: dist/sdk.js for pages, dist/index.js for bundlers, dist/types with its declarations.
+// Bundles the SDK: dist/sdk.js for pages, dist/index.js for bundlers, dist/types with its declarations; and Shopify's
+// custom pixel, dist/shopify-pixel.js, to be pasted.
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
@@ -14,6 +15,13 @@ await build({
   format: "iife",
   minify: true,
   banner: { js: `/* events-gateway ${version} */` },
+});
+await build({
+  ...shared,
+  entryPoints: ["src/custom-pixel.ts"],
+  outfile: "dist/shopify-pixel.js",
+  format: "iife",
+  banner: { js: `const GATEWAY = { endpoint: "https://events.shop.example.com", key: "pk_change_me" };\n` },
 });
 await build({ ...shared, entryPoints: ["src/index.ts"], outfile: "dist/index.js", format: "esm" });
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc"], { stdio: "inherit" });

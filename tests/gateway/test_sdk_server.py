@@ -62,6 +62,12 @@ def test_who_has_it_is_not_sent_it_again(gateway: Running) -> None:
     assert again.headers["etag"] == first.headers["etag"]
 
 
+def test_shopifys_custom_pixel_begins_with_what_is_to_be_filled_in(gateway: Running) -> None:
+    answer = get(gateway, "/sdk/shopify-pixel.js")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.text.startswith("const GATEWAY = { endpoint: ")
+
+
 # --- what the SDK tells beside its events -------------------------------------------------------------------------
 
 
