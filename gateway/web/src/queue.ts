@@ -49,7 +49,7 @@ export interface Queue {
   clear(): void;
   /** Sends within that time, or as planned before. */
   wake(ms: number): void;
-  /** Sends now, whatever failed before: the network is back. */
+  /** Sends now, whatever failed before: the network, or the page, is back. */
   retry(): void;
   flush(): Promise<void>;
   /** The page goes: what nobody has sent yet goes with the browser, which tells no outcome. It stays in storage. */
@@ -62,6 +62,7 @@ export function createQueue(w: Window & typeof globalThis, storage: Storage, rul
   let failures = 0;
   let timer: number | undefined;
   let due_ms = 0;
+  let is_left = false; // the page is gone, or in the browser's cache: what waits is with the browser already
 
   const row = (entry: Entry): string => "e" + entry.e.event_id;
   const keep = (entry: Entry): void => storage.set(row(entry), JSON.stringify(entry));
@@ -116,7 +117,7 @@ export function createQueue(w: Window & typeof globalThis, storage: Storage, rul
   }
 
   async function flush(): Promise<void> {
-    if (busy.length || w.navigator.onLine === false) return;
+    if (is_left || busy.length || w.navigator.onLine === false) return;
     waiting.filter(isOld).forEach(drop);
     const batch = batchAt(0);
     if (!batch.length) return;
@@ -177,14 +178,16 @@ export function createQueue(w: Window & typeof globalThis, storage: Storage, rul
       wake(waiting.length < BATCH && !entry.w ? LINGER_MS : 0);
     },
     clear() {
-      waiting.forEach((entry) => storage.remove(row(entry)));
+      storage.names().forEach((name) => name[0] === "e" && storage.remove(name));
       waiting = [];
     },
     retry() {
+      is_left = false;
       failures = 0;
       plan(0);
     },
     leave() {
+      is_left = true;
       for (let at = underWay(), batch; (batch = batchAt(at)).length; at += batch.length) {
         if (w.navigator.onLine === false || !w.navigator.sendBeacon?.(address(batch[0]!), bodyOf(batch))) return;
         tried(batch);

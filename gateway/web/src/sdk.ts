@@ -56,9 +56,9 @@ export function createGateway(w: W, options: Options, said: Consent = {}): Gatew
       held = [];
       queue.clear();
     }
-    const is_taken_back = Object.keys(before).some(
-      (purpose) => before[purpose as Purpose] === "granted" && state[purpose as Purpose] === "denied",
-    );
+    const is_taken_back =
+      (refuses(state) && !refuses(before)) || // also where an earlier page was allowed what this one is not
+      Object.keys(before).some((name) => before[name as Purpose] === "granted" && state[name as Purpose] === "denied");
     if (visitor && is_taken_back) queue.add({ e: sent(recorded("identify")), n: Date.now(), i: true, w: true });
     if (allows(state)) release();
     else if (refuses(state)) ["v", "n", "c"].forEach((name) => storage.remove(name));
@@ -224,13 +224,16 @@ export function createGateway(w: W, options: Options, said: Consent = {}): Gatew
   } as Gateway;
   for (const name of NAMES) (gateway as unknown as Record<string, unknown>)[name] ??= track.bind(null, name);
 
-  listen(w, (source, signal) => safe(() => {
+  let is_heard = false; // all that was on the page before: only then is anything decided
+  listen(w, (source, signal) => {
     signals[source] = signal;
-    decide();
-  })()); // prettier-ignore
-  decide();
+    if (is_heard) safe(decide)();
+  });
+  is_heard = true;
+  safe(decide)();
   w.addEventListener("pagehide", safe(() => queue.leave()));
   w.addEventListener("online", safe(() => queue.retry()));
+  w.addEventListener("pageshow", safe((event) => event.persisted && queue.retry()));
   w.document.addEventListener("visibilitychange", safe(() => w.document.visibilityState === "hidden" && queue.flush()));
   if (options.pages !== false) watchPages();
   return gateway;

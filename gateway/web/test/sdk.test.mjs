@@ -119,12 +119,48 @@ it("a page that goes hands what nobody sent to the browser, and keeps it", async
   assert.equal(page.kept.length, 1);
 });
 
+it("a page that comes back from the browser's cache sends on; until then it is silent", async (t) => {
+  const page = new Page();
+  page.start({ consent: GRANTED }).track("last");
+  page.dispatch("pagehide");
+  page.document.visibilityState = "hidden";
+  page.document.dispatch("visibilitychange");
+  await pass(t, 3_000);
+  assert.equal(page.requests.length, 0);
+  page.dispatch("pageshow", { persisted: true });
+  await pass(t, 500);
+  assert.equal(page.requests.length, 1);
+});
+
+it("a tab that is hidden sends at once", async (t) => {
+  const page = new Page();
+  page.start({ consent: GRANTED }).track("seen");
+  page.document.visibilityState = "hidden";
+  page.document.dispatch("visibilitychange");
+  await pass(t, 1);
+  assert.equal(page.requests.length, 1);
+});
+
+it("a refusal takes back what an earlier page left, and is told once", async (t) => {
+  const first = new Page();
+  first.answer = () => ({ status: 503 });
+  first.start({ consent: GRANTED }).track("left");
+  await pass(t, 3_000);
+  const page = new Page({ rows: { ...first.rows } });
+  page.dataLayer = [["consent", "update", { analytics_storage: "denied", ad_storage: "denied", ad_user_data: "denied" }]];
+  page.start({ consent: GRANTED });
+  await pass(t, 10_000);
+  assert.deepEqual(page.requests.map(({ url }) => new URL(url).pathname), ["/i/identify"]); // prettier-ignore
+  assert.deepEqual(Object.keys(page.rows), []);
+});
+
 it("all requests of a new visitor name one visitor, until the gateway knows better", async (t) => {
   const page = new Page();
   const gateway = page.start({ consent: GRANTED });
   const made = gateway.visitor_id();
   gateway.track("one");
   page.dispatch("pagehide");
+  page.dispatch("pageshow", { persisted: true });
   await pass(t, 3_000);
   assert.deepEqual([page.beacons[0].body.events[0], page.events[0]].map((one) => one.user_data.anonymous_id), [made, made]); // prettier-ignore
   assert.match(made, /^[0-9a-f]{32}$/);
