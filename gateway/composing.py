@@ -13,8 +13,9 @@ from actors.destinations.base import Destination
 from gateway.errors import SettingsError
 from gateway.settings import Config, SiteSettings
 from gateway.stored_destinations import opened_table, read_destination, unopened_destination
+from gateway.stored_sources import is_taken, read_stored_source
 from gateway.vault import Vault
-from store.records import StoredConfig, StoredDestination
+from store.records import StoredConfig, StoredDestination, StoredSource
 
 
 class Composed(Struct, frozen=True, kw_only=True):
@@ -42,8 +43,34 @@ def compose(config: Config, stored: StoredConfig, vault: Vault) -> Composed:
             held.append((record.site, record.id))
         else:
             sites[site.id] = msgspec.structs.replace(site, destinations=(*site.destinations, destination))
+    for connected in stored.sources:
+        _add_source(sites, connected, vault, faults, notes)
     composed = msgspec.structs.replace(config, sites=tuple(sites.values()), held=tuple(held))
     return Composed(config=composed, faults=tuple(faults), notes=tuple(notes))
+
+
+def _add_source(
+    sites: dict[str, SiteSettings], record: StoredSource, vault: Vault, faults: list[str], notes: list[str]
+) -> None:
+    """Puts it among its site's sources, or says why it is not there. What the file declares counts."""
+    place, site = f"{record.site}/{record.id}", sites.get(record.site)
+    if site is None:
+        faults.append(f"source {place}: there is no site {record.site!r}; gateway disconnect --source {place}")
+        return
+    table, unopened = opened_table(record, vault)
+    if unopened:
+        faults += [f"source {place}.{name}: no key opens it; give the gateway its key" for name in unopened]
+        return
+    try:
+        source = read_stored_source(record.id, table)
+    except SettingsError as error:
+        faults += [f"source {place}.{field}: {text}" for field, text in error.fields]
+        return
+    if is_taken(source, site.sources):
+        told = f"source {place}: another one has its path, which counts; gateway disconnect --source {place}"
+        notes.append(told)
+        return
+    sites[site.id] = msgspec.structs.replace(site, sources=(*site.sources, source))
 
 
 def _clash(record: StoredDestination, origin: str) -> str:

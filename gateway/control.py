@@ -61,7 +61,7 @@ class Control:
         """`text`: what the file held when it was accepted, where that counts instead of what it holds now."""
         self.store = store
         self._writer = writer
-        self._vault = vault
+        self.vault = vault
         self._config_path = config_path
         self._env = env
         self._now_ms = now_ms
@@ -71,7 +71,7 @@ class Control:
 
     def sites(self) -> list[str]:
         """The sites that destinations can be connected to."""
-        return [site.id for site in self._declared()]
+        return [site.id for site in self.declared_sites()]
 
     def version(self) -> int:
         """The number of the stored version in force; 0 before the first change."""
@@ -83,7 +83,7 @@ class Control:
 
     def destinations(self) -> list[DestinationView]:
         """The file's and the store's by site, in the order of the file, then in that of their connecting."""
-        stored, sites = stored_config.latest(self.store).config, self._declared()
+        stored, sites = stored_config.latest(self.store).config, self.declared_sites()
         found: list[DestinationView] = []
         for site in sites:
             found += (view_of_file(site.id, one, pause_of(stored, site.id, one.id)) for one in site.destinations)
@@ -94,7 +94,7 @@ class Control:
     def destination(self, site: str, id: str) -> DestinationView | None:
         """The one that counts: the file's, where both have it."""
         stored = stored_config.latest(self.store).config
-        place = next((one for one in self._declared() if one.id == site), None)
+        place = next((one for one in self.declared_sites() if one.id == site), None)
         if place is not None and (of_file := _in_file(place, id)) is not None:
             return view_of_file(site, of_file, pause_of(stored, site, id))
         found = next((one for one in stored.destinations if (one.site, one.id) == (site, id)), None)
@@ -157,7 +157,7 @@ class Control:
             connected = self._with(stored, place, id, _without_nothing(table))
             return msgspec.structs.replace(connected, change=f"connect {site}/{id}")
 
-        await self._switch(change)
+        await self.switch(change)
         return self._told(site, made[0])
 
     async def change(
@@ -172,13 +172,13 @@ class Control:
             check_version(stored, found.version, expected_version)
             return self._with(stored, place, id, self._changed(found, settings))
 
-        await self._switch(change, f"change {site}/{id}: {', '.join(sorted(settings))}")
+        await self.switch(change, f"change {site}/{id}: {', '.join(sorted(settings))}")
         return self._told(site, id)
 
     async def disconnect(self, site: str, id: str, *, expected_version: int | None = None) -> None:
         """Takes a stored destination away; what waits for it is dropped. Raises NotFound, DeclaredInFile,
         VersionConflict."""
-        places = [one for one in self._declared() if one.id == site]
+        places = [one for one in self.declared_sites() if one.id == site]
 
         def change(stored: StoredConfig) -> StoredConfig:
             is_stored = any((one.site, one.id) == (site, id) for one in stored.destinations)
@@ -189,7 +189,7 @@ class Control:
             left = tuple(one for one in stored.destinations if one is not found)
             return msgspec.structs.replace(stored, destinations=left)
 
-        await self._switch(change, f"disconnect {site}/{id}")
+        await self.switch(change, f"disconnect {site}/{id}")
 
     async def pause(self, site: str, id: str) -> DestinationView:
         """From now on nothing is sent, its queue stays. The file's destinations too: the store says so beside the
@@ -212,15 +212,16 @@ class Control:
             check_version(stored, found.version, expected_version)
             return self._with(stored, place, id, self._with_secret(found, field, value))
 
-        await self._switch(change, f"set secret {site}/{id} {field}")
+        await self.switch(change, f"set secret {site}/{id} {field}")
         return self._told(site, id)
 
     async def reseal(self) -> StoredConfig:
         """Puts all stored secrets, those of earlier versions too, under the newest key, in one commit."""
 
         def change(stored: StoredConfig) -> StoredConfig:
-            anew = tuple(resealed(one, self._vault) for one in stored.destinations)
-            return msgspec.structs.replace(stored, destinations=anew)
+            anew = tuple(resealed(one, self.vault) for one in stored.destinations)
+            sources = tuple(resealed(one, self.vault) for one in stored.sources)
+            return msgspec.structs.replace(stored, destinations=anew, sources=sources)
 
         return await stored_config.switch(
             self._writer, change, at_ms=self._now_ms(), words="rotate key", is_for_all=True
@@ -228,7 +229,7 @@ class Control:
 
     # --- parts ---
 
-    async def _switch(self, change: stored_config.Change, words: str = "") -> StoredConfig:
+    async def switch(self, change: stored_config.Change, words: str = "") -> StoredConfig:
         return await stored_config.switch(self._writer, change, at_ms=self._now_ms(), words=words)
 
     async def _set_paused(self, site: str, id: str, *, is_paused: bool) -> DestinationView:
@@ -247,14 +248,14 @@ class Control:
             plain = msgspec.json.encode({**table, "paused": True} if is_paused else table)
             return with_destination(stored, msgspec.structs.replace(found, settings=plain))
 
-        await self._switch(change, f"{'pause' if is_paused else 'resume'} {site}/{id}")
+        await self.switch(change, f"{'pause' if is_paused else 'resume'} {site}/{id}")
         return self._told(site, id)
 
-    def _declared(self) -> tuple[DeclaredSite, ...]:
+    def declared_sites(self) -> tuple[DeclaredSite, ...]:
         return declared(self._config_path, self._env, self._text() if self._text is not None else None)
 
     def _site(self, site: str) -> DeclaredSite:
-        sites = self._declared()
+        sites = self.declared_sites()
         found = next((one for one in sites if one.id == site), None)
         if found is None:
             raise NotFound(f"there is no site {site!r}; there are: {', '.join(one.id for one in sites) or 'none'}")
@@ -281,16 +282,16 @@ class Control:
         """The configuration with this destination, checked and sealed."""
         destination = read_destination(id, table, is_sealed=place.is_sealed)
         table = {name: value for name, value in table.items() if name != "id"}
-        return with_destination(stored, sealed_record(place.id, id, table, type(destination), self._vault))
+        return with_destination(stored, sealed_record(place.id, id, table, type(destination), self.vault))
 
     def _opened(self, record: StoredDestination) -> Table:
-        table, unopened = opened_table(record, self._vault)
+        table, unopened = opened_table(record, self.vault)
         if unopened:
             raise SettingsError([(name, NO_KEY) for name in unopened])
         return table
 
     def _changed(self, record: StoredDestination, settings: Mapping[str, object]) -> Table:
-        table, unopened = opened_table(record, self._vault)
+        table, unopened = opened_table(record, self.vault)
         for name in ("id", "type"):
             if name in settings and settings[name] not in (record.id if name == "id" else table["type"],):
                 raise SettingsError([(name, "cannot be changed; disconnect it and connect another")])
@@ -305,7 +306,7 @@ class Control:
         return self._changed(record, {name: given})
 
     def _view(self, record: StoredDestination, site: DeclaredSite | None) -> DestinationView:
-        return view_of_store(record, site, self._vault)
+        return view_of_store(record, site, self.vault)
 
     def _told(self, site: str, id: str) -> DestinationView:
         found = self.destination(site, id)

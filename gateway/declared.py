@@ -28,10 +28,16 @@ class DeclaredDestination(Struct, frozen=True, kw_only=True):
     faults: tuple[str, ...] = ()
 
 
+class DeclaredSource(Struct, frozen=True, kw_only=True):
+    id: str
+    type: str
+
+
 class DeclaredSite(Struct, frozen=True, kw_only=True):
     id: str
     is_sealed: bool = False  # keeps plaintext sealed
     destinations: tuple[DeclaredDestination, ...] = ()
+    sources: tuple[DeclaredSource, ...] = ()
 
 
 def declared(path: Path | None, env: Mapping[str, str], text: bytes | None = None) -> tuple[DeclaredSite, ...]:
@@ -50,6 +56,10 @@ def _site(table: dict[str, Any], env: Mapping[str, str], folder: Path) -> Declar
     return DeclaredSite(
         id=settings.id if settings is not None else str(table.get("id")),
         is_sealed=is_sealed,
+        sources=tuple(
+            DeclaredSource(id=str(one.get("id")), type=str(one.get("type")))
+            for one, _ in reader.tables(table.get("sources", []), "sources")
+        ),
         destinations=tuple(_destination(one, Reader(env, folder), is_sealed=is_sealed) for one, _ in tables),
     )
 

@@ -6,7 +6,7 @@ command or over the network names no variable and no file.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
@@ -20,6 +20,7 @@ from gateway.vault import Vault
 from store.records import StoredDestination
 
 Table = dict[str, Any]
+R = TypeVar("R", bound=StoredDestination)
 
 HIDDEN: Final = "***"
 TABLE_BYTES: Final = 65_536
@@ -32,7 +33,7 @@ def kind_of(name: object) -> type[Destination] | None:
     return next((kind for kind in members(AnyDestination) if kind.__struct_config__.tag == name), None)
 
 
-def secret_fields(kind: type[Destination]) -> tuple[str, ...]:
+def secret_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
     """The settings that hold secrets, by their types."""
     return tuple(field.name for field in msgspec.structs.fields(kind) if _holds_secret(field.type))
 
@@ -41,7 +42,7 @@ def read_destination(id: str, table: Mapping[str, object], *, is_sealed: bool) -
     """The destination of this table. Raises SettingsError with every fault, each by its setting."""
     place = "destination"
     reader = Reader({}, Path(), is_literal=True)
-    _refuse_unstorable(table)
+    refuse_unstorable(table)
     read: Destination | None = reader.one_of(AnyDestination, {**table, "id": id}, place)
     if read is not None:
         check_destinations([(place, read)], is_sealed=is_sealed, reader=reader)
@@ -50,7 +51,7 @@ def read_destination(id: str, table: Mapping[str, object], *, is_sealed: bool) -
     return read
 
 
-def _refuse_unstorable(table: Mapping[str, object]) -> None:
+def refuse_unstorable(table: Mapping[str, object]) -> None:
     """Before anything walks through it: what came over the network may be of any size and depth."""
     if _depth(table) > DEPTH:
         raise SettingsError([("", f"the settings are nested deeper than {DEPTH} levels; give fewer")])
@@ -82,11 +83,11 @@ def sealed_record(
     return StoredDestination(site=site, id=id, settings=msgspec.json.encode(plain), sealed=sealed)
 
 
-def resealed(record: StoredDestination, vault: Vault) -> StoredDestination:
+def resealed(record: R, vault: Vault) -> R:
     """The record with each secret under the newest key; one that no key opens stays as it is."""
     sealed = {
-        name: blob if (plain := vault.open(record.site, record.id, name, blob)) is None
-        else vault.seal(record.site, record.id, name, plain)
+        name: blob if (plain := vault.open(record.site, record.sealed_for, name, blob)) is None
+        else vault.seal(record.site, record.sealed_for, name, plain)
         for name, blob in record.sealed.items()
     }  # fmt: skip
     return msgspec.structs.replace(record, sealed=sealed)
@@ -102,7 +103,7 @@ def opened_table(record: StoredDestination, vault: Vault) -> tuple[Table, tuple[
     """The whole table, and the names of the secrets that no key opens."""
     table, unopened = plain_table(record), []
     for name, blob in record.sealed.items():
-        secret = vault.open(record.site, record.id, name, blob)
+        secret = vault.open(record.site, record.sealed_for, name, blob)
         if secret is None:
             unopened.append(name)
         else:

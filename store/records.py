@@ -219,6 +219,19 @@ class StoredDestination(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sealed: dict[str, bytes] = {}  # name of a secret setting -> JSON of its value, sealed
     version: int = 0  # of the document that changed it last
 
+    @property
+    def sealed_for(self) -> str:
+        """What its secrets are bound to, beside its site."""
+        return self.id
+
+
+class StoredSource(StoredDestination, frozen=True, kw_only=True, omit_defaults=True):
+    """A source of webhooks that was connected by command: a record of the same form."""
+
+    @property
+    def sealed_for(self) -> str:
+        return f"source {self.id}"  # no id has a space
+
 
 class PauseOverride(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an operator said of a destination that the file declares."""
@@ -237,6 +250,7 @@ class StoredConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     change: str = ""  # what was done, for people
     destinations: tuple[StoredDestination, ...] = ()
     pauses: tuple[PauseOverride, ...] = ()
+    sources: tuple[StoredSource, ...] = ()
 
 
 class SealingKey(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ deliveries.py   deliveries, newest first
 stream.py       events as they are committed     stream_lines.py makes their lines
 check_store.py  the consistency check
 connect.py      stores a destination             connect_options.py makes its options of the adapter's settings
+connect_source.py  stores a source               connect_steps.py says what to do at its sender; sources.py lists them
 destinations.py lists them, and disconnects      pausing.py pauses and resumes; secrets.py changes and re-seals secrets
 try_event.py    one event at one destination     trial.py makes its request and reads the answer
 try_source.py   what a sender's body would become
@@ -25,13 +26,14 @@ import click
 from gateway import exit_codes
 
 ORDER: Final = (
-    "run", "demo", "connect", "destinations", "disconnect", "pause", "resume", "secret", "explain", "deliveries",
-    "stream", "try", "try-source", "replay", "check-config", "check-store",
+    "run", "demo", "connect", "destinations", "sources", "disconnect", "pause", "resume", "secret", "explain",
+    "deliveries", "stream", "try", "try-source", "replay", "check-config", "check-store",
 )  # fmt: skip
 MODULES: Final[Mapping[str, str]] = {
     "demo": "gateway.commands.demo:demo",
     "connect": "gateway.commands.connect:connect",
     "destinations": "gateway.commands.destinations:destinations",
+    "sources": "gateway.commands.sources:sources",
     "disconnect": "gateway.commands.destinations:disconnect",
     "pause": "gateway.commands.pausing:pause",
     "resume": "gateway.commands.pausing:resume",

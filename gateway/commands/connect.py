@@ -17,6 +17,7 @@ from gateway.commands.connect_options import (
     setting_options,
     settings_given,
 )
+from gateway.commands.connect_source import SOURCES, source_command
 from gateway.commands.controlling import asked_secret, done, only_site, open_control, secret_of_stdin
 from gateway.commands.reading import end, json_option, store_options, visible
 from gateway.commands.trying import NOTE_CHARS, tried
@@ -45,19 +46,21 @@ class PlatformCommand(click.Command):
 
 
 class Platforms(click.Group):
-    """A command for each adapter that is registered."""
+    """A command for each adapter that is registered, and for each source of webhooks that can be connected."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [str(kind.__struct_config__.tag) for kind in members(AnyDestination)]
+        return [*(str(kind.__struct_config__.tag) for kind in members(AnyDestination)), *SOURCES]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         kind = kind_of(cmd_name)
+        if kind is None and cmd_name in SOURCES:
+            return source_command(cmd_name)
         return _command(kind, cmd_name) if kind is not None else None
 
 
 @click.group("connect", cls=Platforms)
 def connect() -> None:
-    """Connect a platform: gateway connect PLATFORM --help lists its settings.
+    """Connect a platform, or a sender of webhooks: gateway connect PLATFORM --help lists its settings.
 
     The settings are checked, the credentials tried against the platform where it has a way that counts nothing, secrets
     stored encrypted. A running gateway has the destination within a second. Exit code 1: the platform refused the
@@ -68,6 +71,7 @@ def connect() -> None:
       gateway connect meta --pixel 123456789 --token $META_TOKEN
       gateway connect ga4 --measurement-id G-TRACK --secret $GA4_SECRET
       gateway connect klaviyo --site shop
+      gateway connect shopify --shop example.myshopify.com --secret $SHOPIFY_SECRET --wait
     """
 
 

@@ -21,8 +21,9 @@ from gateway.commands.reading import (
     store_place,
     visible,
 )
-from gateway.control import DestinationView
+from gateway.control import Control, DestinationView
 from gateway.destination_states import DestinationState, state_of
+from gateway.source_control import SourceControl
 from store.records import StoredConfig
 
 WORDS_CHARS = 70
@@ -151,10 +152,13 @@ def _why(line: Line) -> str:
 
 @click.command()
 @click.argument("destination", metavar="SITE/ID")
+@click.option("--source", "is_source", is_flag=True, help="SITE/ID is a source of webhooks.")
 @json_option
 @store_options
-def disconnect(destination: str, as_json: bool, config_path: Path | None, data_dir: Path | None) -> None:
-    """Take a connected destination away; what waits for it is dropped.
+def disconnect(
+    destination: str, is_source: bool, as_json: bool, config_path: Path | None, data_dir: Path | None
+) -> None:
+    """Take a connected destination away; what waits for it is dropped. With --source, a connected source.
 
     SITE/ID, or ID where only one site has it. What the file declares is taken out there. Exit code 1: the file declares
     it; 2: there is none of this name.
@@ -165,6 +169,9 @@ def disconnect(destination: str, as_json: bool, config_path: Path | None, data_d
       gateway disconnect meta --json
     """
     with open_control(config_path, data_dir) as control:
+        if is_source:
+            _disconnect_source(control, destination, as_json=as_json)
+            return
         found = named(control, destination)
         done(lambda: control.disconnect(found.site, found.id))
         version = control.version()
@@ -172,3 +179,12 @@ def disconnect(destination: str, as_json: bool, config_path: Path | None, data_d
         click.echo(msgspec.json.encode({"site": found.site, "id": found.id, "version": version}))
     else:
         click.echo(f"disconnected {found.site}/{found.id}, version {version}")
+
+
+def _disconnect_source(control: Control, name: str, *, as_json: bool) -> None:
+    place, version = done(lambda: SourceControl(control).disconnect(name))
+    site, _, id = place.partition("/")
+    if as_json:
+        click.echo(msgspec.json.encode({"site": site, "id": id, "version": version}))
+    else:
+        click.echo(f"disconnected source {place}, version {version}")

@@ -89,7 +89,7 @@ def rotate_key(as_json: bool, config_path: Path | None, data_dir: Path | None) -
     with open_control(config_path, data_dir) as control:
         keys = new_key(place, os.environ, now_ms())
         stored = done(control.reseal)
-    secrets = sum(len(one.sealed) for one in stored.destinations)
+    secrets = sum(len(one.sealed) for one in (*stored.destinations, *stored.sources))
     if as_json:
         click.echo(msgspec.json.encode({"keys": keys, "secrets": secrets, "version": stored.version}))
     else:
