@@ -22,6 +22,7 @@ from gateway.commands.reading import (
     visible,
 )
 from gateway.control import Control, DestinationView
+from gateway.core_watch import is_core_alive
 from gateway.destination_states import DestinationState, state_of
 from gateway.source_control import SourceControl
 from store.records import StoredConfig
@@ -82,6 +83,8 @@ def destinations(
             click.echo(msgspec.json.encode(line))
     else:
         console().print(_table(lines) if lines else "no destination is declared or connected")
+        if lines and not is_core_alive(place):
+            click.echo(f"no gateway runs on {place}: what they are doing is of its last run", err=True)
     if any(line.faults for line in lines if line.origin == "store"):
         raise click.exceptions.Exit(exit_codes.FAILED)
 
