@@ -65,6 +65,11 @@ def platforms() -> tuple[Platform, ...]:
     return tuple(sorted(found, key=lambda one: one.type))
 
 
+def descriptions(kind: type[Destination]) -> dict[str, str]:
+    """What is said of each setting."""
+    return {one.name: one.description for one in _settings(kind)}
+
+
 def _settings(kind: type[Destination]) -> Iterator[Setting]:
     """Those that are needed first, then the platform's own, then those of all destinations."""
     comments = _comments(kind)

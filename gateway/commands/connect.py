@@ -33,7 +33,7 @@ EXAMPLES: Final = {
 EPILOG: Final = (
     "An option may be shortened to whole words of its beginning or end where only one has them: --token for "
     "--access-token. A secret's option without a value asks for it without echo; - reads it from standard input. "
-    "docs/destinations says what each setting is."
+    "docs/destinations says more of each setting."
 )
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from actors.destinations.base import Destination
 from actors.secret import Secret
+from gateway.platforms import descriptions
 
 APART = ("id", "paused")  # settings that the command gives by itself
 ASK = "\x00ask"  # the value of a secret's option that was given without one
@@ -22,7 +23,9 @@ def setting_options(kind: type[Destination]) -> list[click.Option]:
     """An option for each setting, needed ones first."""
     fields = [field for field in msgspec.structs.fields(kind) if field.name not in APART]
     common = {field.name for field in msgspec.structs.fields(Destination)}
-    return [_option(field, kind) for field in sorted(fields, key=lambda one: (not one.required, one.name in common))]
+    fields.sort(key=lambda one: (not one.required, one.name in common))
+    told = descriptions(kind)
+    return [_option(field, told[field.name]) for field in fields]
 
 
 def option_name(setting: str) -> str:
@@ -70,9 +73,9 @@ def _full_name(argument: str, known: set[str]) -> str:
     return f"{meant[0]}{equals}{value}" if meant else argument
 
 
-def _option(field: Any, kind: type[Destination]) -> click.Option:
+def _option(field: Any, description: str) -> click.Option:
     name, bare = option_name(field.name), _bare(field.type)
-    told: dict[str, Any] = {"default": None, "help": _help(field, kind)}
+    told: dict[str, Any] = {"default": None, "help": _help(field, description)}
     if bare is bool:
         return click.Option([f"{name}/--no-{name[2:]}"], **told)
     if bare is Secret:
@@ -104,13 +107,18 @@ def _pair(text: str, setting: str) -> tuple[str, str]:
     return key, value
 
 
-def _help(field: Any, kind: type[Destination]) -> str:
-    if field.required:
-        return "Needed." if _bare(field.type) is not Secret else "Needed; asked for where it is not given."
-    default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+def _help(field: Any, description: str) -> str:
+    """What the adapter's own file says of the setting, and how it is given."""
     bare = _bare(field.type)
-    more = "Several: again, or apart by commas. " if _is_list(bare) else "Several: again. " if _is_table(bare) else ""
-    return more + ("" if default in (None, (), {}, False) else f"Default: {default}.")
+    if field.required:
+        needed = "Needed; asked for where it is not given" if bare is Secret else "Needed"
+        return f"{needed}: {description}." if description else f"{needed}."
+    default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+    is_split = _is_list(bare) and Secret not in get_args(bare)
+    several = "several: again, or apart by commas" if is_split else "several: again" if _is_several(bare) else ""
+    told = "; ".join(part for part in (description, several) if part)
+    known = "" if default in (None, (), {}, False) or "default" in description else f"Default: {default}."
+    return " ".join(part for part in (f"{told[:1].upper()}{told[1:]}." if told else "", known) if part)
 
 
 def _bare(kind: Any) -> Any:
@@ -124,6 +132,10 @@ def _bare(kind: Any) -> Any:
 
 def _is_list(kind: Any) -> bool:
     return get_origin(kind) is tuple
+
+
+def _is_several(kind: Any) -> bool:
+    return _is_list(kind) or _is_table(kind)
 
 
 def _is_table(kind: Any) -> bool:
