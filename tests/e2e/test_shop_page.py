@@ -181,6 +181,18 @@ def test_another_visitor_begins_with_a_reset(world: World) -> None:
     assert before != after
 
 
+def test_a_browser_that_forgets_what_scripts_stored_knows_its_visitor_by_the_cookie(world: World) -> None:
+    page = world.open("/")
+    page.click("#accept")
+    world.wait_names("PageView")
+    [cookie] = wait_until(world.context.cookies)
+    page.evaluate("localStorage.clear()")
+    page = world.open("/oolong.html")
+    page.click("#accept")
+    world.wait_names("PageView", "PageView", "ViewContent")
+    page.wait_for_function("id => gw.visitor_id() === id", arg=cookie["value"])
+
+
 def test_a_withdrawal_is_told_and_nothing_follows_it(world: World) -> None:
     page = world.open("/")
     page.click("#accept")

@@ -113,7 +113,7 @@ export function combined(own: Consent, signals: Signal[], preset: Consent, is_op
     const said = signals.map((signal) => signal[purpose]).filter((answer) => answer !== undefined);
     const heard = said.includes("denied") ? "denied" : said.includes("") ? "" : said[0];
     const found = own[purpose] ?? heard ?? preset[purpose];
-    if (found) result[purpose] = found;
+    if (found === "granted" || found === "denied") result[purpose] = found; // a page may say anything
   }
   if (is_opted_out) result.sale_of_data = "denied";
   return result;

@@ -59,3 +59,9 @@ test("the site's own word goes first, then the stricter signal, then the preset;
   }); // prettier-ignore
   assert.equal(combined({ analytics: "granted" }, signals, preset, false).analytics, "granted");
 });
+
+test("what is neither granted nor denied is not said", () => {
+  assert.deepEqual(combined({ analytics: true, marketing: "yes" }, [], { preferences: "granted" }, false), {
+    preferences: "granted",
+  }); // prettier-ignore
+});
