@@ -30,4 +30,4 @@ torture: $(STAMP)
 	$(BIN)/python -m tests.torture
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis gateway/web/dist gateway/web/node_modules
