@@ -7,7 +7,6 @@ while the breaker is open, the platform asked for a pause, or its credentials ar
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from random import Random
 from typing import Final
 
@@ -40,9 +39,9 @@ from actors.taking import RESCAN_S, OpenPlaintext, Taker, adapter_failed
 from actors.tokens import AccessToken
 from actors.work import (
     Settled,
+    Settlement,
     Work,
     settle,
-    settlement,
     waiting,
 )
 from store import keys, standing
@@ -131,6 +130,10 @@ class Dispatcher:
 
     def release(self, outbox_key: bytes) -> None:
         self._taker.release(outbox_key)
+
+    def recall(self, outbox_key: bytes) -> bool:
+        """Keeps a delivery from being sent, in hand or not, until `release`; False where its request is under way."""
+        return self._taker.recall(outbox_key)
 
     @property
     def _keeps_payloads(self) -> bool:
@@ -226,11 +229,12 @@ class Dispatcher:
 
     async def _send(self, lot: Sequence[Work], is_probe: bool) -> None:
         try:
-            if allowed := await self._still_allowed(lot):
+            if allowed := self._taker.begin(await self._still_allowed(lot)):
                 await self._attempt(allowed, is_probe)
             elif is_probe:
                 self._gate.breaker.not_sent()
         finally:
+            self._taker.ended(lot)
             self._lots.ended(lot)
             self._gate.end()
             self._is_connected, self._sent_s = True, trio.current_time()
@@ -346,11 +350,14 @@ class Dispatcher:
         there what is settled."""
         self._hub.at_point("before_settle")
         with trio.CancelScope(shield=True):
-            await commit_in_parts(self._hub.writer, settled, partial(settlement, self.site))
+            write = Settlement(self.site)
+            await commit_in_parts(self._hub.writer, settled, write.of)
         self._hub.at_point("after_settle")
         gone = 0
         for one in settled:
             self._taker.let_go(one.work)
+            if one in write.gone:
+                continue
             gone += one.is_over and one.due_ms is None
             latency_s = one.row.latency_ms / 1000 if one.row.latency_ms is not None else None
             self._hub.observer.delivery(

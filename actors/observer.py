@@ -34,6 +34,7 @@ Reason = Literal[
     "outbox_full",
     "destination_removed",
     "past_window",
+    "erased",
     "paused",
     "timeout",
     "unreachable",

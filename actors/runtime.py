@@ -9,7 +9,8 @@ fails stops the core: StoreBroken leaves `run`, and the process opens the store 
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Final
 
@@ -104,6 +105,7 @@ class Core:
         self._event_decoder = msgspec.msgpack.Decoder(Event)
         self._work = trio.Event()
         self._first_shard = 0
+        self._rest = trio.Lock()
 
     def wake(self) -> None:
         self._work.set()
@@ -127,6 +129,20 @@ class Core:
 
     async def step(self) -> int:
         """One batch; of how many messages and alarms: 0 where nothing was to do, or there is no room to do it in."""
+        async with self._rest:
+            return await self._step()
+
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """No batch is planned or on its way to the disk inside: what is rewritten there no turn writes back."""
+        async with self._rest:
+            yield
+
+    def forget(self, state_keys: Collection[bytes]) -> None:
+        """The actors of these states were rewritten in the store, at rest."""
+        self._warm.forget_states(state_keys)
+
+    async def _step(self) -> int:
         if not self._writer.usage.has_room_for_turns:
             return 0
         now_ms = self._now_ms()

@@ -69,6 +69,8 @@ class Taker:
         rescan_s: float = RESCAN_S,
     ) -> None:
         self._in_hand: dict[int, set[bytes]] = {lane: set() for lane in keys.LANES}
+        self._recalled: set[bytes] = set()  # of what is in hand: what must not be sent
+        self._under_way: set[bytes] = set()  # and what is being sent
         self._site = site
         self._destination = destination
         self._key = keys.destination(site, destination.id)
@@ -145,11 +147,37 @@ class Taker:
         return True
 
     def release(self, outbox_key: bytes) -> None:
-        self._in_hand[keys.read_outbox(outbox_key)[1]].discard(outbox_key)
+        """What was in hand when it was recalled is so again."""
+        if outbox_key in self._recalled:
+            self._recalled.discard(outbox_key)
+        else:
+            self._in_hand[keys.read_outbox(outbox_key)[1]].discard(outbox_key)
 
     def let_go(self, work: Work) -> None:
         """The delivery is settled, or waits in the outbox again."""
         self._in_hand[work.due.lane].discard(work.due.outbox_key)
+        self._recalled.discard(work.due.outbox_key)
+
+    def recall(self, outbox_key: bytes) -> bool:
+        """Keeps a delivery from being sent, in hand or not, until it is released; False: its request is under way."""
+        if outbox_key in self._under_way:
+            return False
+        if not self.claim(outbox_key):
+            self._recalled.add(outbox_key)
+        return True
+
+    def begin(self, lot: Sequence[Work]) -> list[Work]:
+        """Those of a lot that go out now; what was recalled meanwhile is let go of."""
+        going = [work for work in lot if work.due.outbox_key not in self._recalled]
+        for work in lot if len(going) < len(lot) else ():
+            if work.due.outbox_key in self._recalled:
+                self.let_go(work)
+        self._under_way.update(work.due.outbox_key for work in going)
+        return going
+
+    def ended(self, lot: Sequence[Work]) -> None:
+        """The request is over, whatever came of it."""
+        self._under_way.difference_update(work.due.outbox_key for work in lot)
 
     def outdated(self, works: Sequence[Work]) -> list[Work]:
         """Those that have waited here for a while, and have grown too old, or whose visitors have denied something."""

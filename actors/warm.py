@@ -1,7 +1,7 @@
 """Warm actors: those in memory, least recently used out, bounded by number and bytes."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import lmdb
@@ -129,6 +129,10 @@ class WarmActors:
         for warm in actors:
             if self._warm.pop(warm.state_key, None) is not None:
                 self._bytes -= warm.size
+
+    def forget_states(self, state_keys: Collection[bytes]) -> None:
+        """Drops the actors of these states from memory: the store has other ones now, or none."""
+        self.forget([warm for key in set(state_keys) if (warm := self._warm.get(key)) is not None])
 
     def cool(self, touched: list[Warm], sizes: Mapping[bytes, int]) -> None:
         """After a commit: takes account of sizes that changed and lets the least recently used go."""

@@ -204,28 +204,44 @@ def _waiting(work: Work, destination: str, words: str, due_ms: int | None) -> De
     )  # fmt: skip
 
 
-def settlement(site: str, settled: Sequence[Settled]) -> Apply:
-    """The write that records what deliveries became: rows, outbox, books, depth, all at once."""
-    rows = [(one, DELIVERY.encode(one.row)) for one in settled]
+class Settlement:
+    """The writes that record what deliveries became: rows, outbox, books, depth, all at once. After a commit `gone`
+    has those that were in the outbox no more, since their event was erased meanwhile: nothing is written of these."""
 
-    def apply(write: WriteTxn) -> None:
-        for one, raw in rows:
-            work = one.work
-            destination_key = work.due.outbox_key[:8]
-            if work.due.event_key:  # else the outbox row was damaged: nobody knows whose delivery it was
-                write.put("delivery", keys.delivery(work.due.event_key, destination_key), raw)
-            if not one.is_over:
-                continue
-            write.delete("outbox", work.due.outbox_key)
-            _, lane, _, shard, sequence = keys.read_outbox(work.due.outbox_key)
-            if one.due_ms is not None:
-                key = keys.outbox(destination_key, RETRIED[lane], one.due_ms, shard, sequence)
-                write.put("outbox", key, OUTBOX.encode(OutboxRow(work.due.event_key)))
-            else:
-                write.change_depth(destination_key, -1)
-            _book(write, site, one)
+    def __init__(self, site: str) -> None:
+        self.gone: list[Settled] = []
+        self._site = site
 
-    return apply
+    def of(self, settled: Sequence[Settled]) -> Apply:
+        rows = [(one, DELIVERY.encode(one.row)) for one in settled]
+
+        def apply(write: WriteTxn) -> None:
+            for one, raw in rows:
+                self._settle(write, one, raw)
+
+        return apply
+
+    def _settle(self, write: WriteTxn, one: Settled, raw: bytes) -> None:
+        due = one.work.due
+        is_there = write.delete("outbox", due.outbox_key) if one.is_over else _waits(write, due)
+        if not is_there:
+            self.gone.append(one)
+            return
+        destination_key, lane, _, shard, sequence = keys.read_outbox(due.outbox_key)
+        if due.event_key:  # else the outbox row was damaged: nobody knows whose delivery it was
+            write.put("delivery", keys.delivery(due.event_key, destination_key), raw)
+        if not one.is_over:
+            return
+        if one.due_ms is not None:
+            key = keys.outbox(destination_key, RETRIED[lane], one.due_ms, shard, sequence)
+            write.put("outbox", key, OUTBOX.encode(OutboxRow(due.event_key)))
+        else:
+            write.change_depth(destination_key, -1)
+        _book(write, self._site, one)
+
+
+def _waits(write: WriteTxn, due: Due) -> bool:
+    return write.get("outbox", due.outbox_key) is not None
 
 
 def _book(write: WriteTxn, site: str, one: Settled) -> None:

@@ -19,13 +19,14 @@ from msgspec import Struct
 
 from actors.destinations.base import Destination
 from actors.dispatcher import Dispatcher, Hub
-from actors.event import Event
+from actors.event import Event, Plaintext
 from actors.observer import Observer
 from actors.runtime import IDLE_S, Core
 from actors.sender import Sender
 from actors.snapshot import Snapshot
 from actors.supervision import keep_running
 from actors.taking import RESCAN_S
+from gateway.erasing import Hands, Privacy
 from gateway.removed import Removed
 from gateway.replaying import POLL_S, Replaying
 from gateway.sealing import Sealer
@@ -115,6 +116,7 @@ class CoreService:
             stopwatch=stopwatch, retention_ms=self._retention_ms,
         )  # fmt: skip
         self._removed = Removed(self.core, self._hub, _Configured(self._running, self.core), self._retiring)
+        self._privacy = Privacy(self._hands(), poll_s=settings.replay_poll_s)
         self._replaying = Replaying(
             self.core, self._hub, self._held, outbox_limit=settings.outbox_limit, poll_s=settings.replay_poll_s
         )
@@ -127,6 +129,7 @@ class CoreService:
             nursery.start_soon(self._watch)
             nursery.start_soon(keep_running, "removed", self._removed.run, self._observer.dead_letter)
             nursery.start_soon(keep_running, "replays", self._replaying.run, self._observer.dead_letter)
+            nursery.start_soon(keep_running, "privacy", self._privacy.run, self._observer.dead_letter)
             task_status.started()
 
     def wake(self) -> None:
@@ -205,6 +208,27 @@ class CoreService:
             return msgspec.structs.replace(event, user_data=user_data)
 
         return open_plaintext
+
+    def _hands(self) -> Hands:
+        """What exports and erasures need of this core."""
+
+        def recall(key: bytes, outbox_key: bytes) -> bool:
+            running = self._running.get(key)
+            return running is None or running.dispatcher.recall(outbox_key)
+
+        def release(key: bytes, outbox_key: bytes) -> None:
+            if (running := self._running.get(key)) is not None:
+                running.dispatcher.release(outbox_key)
+
+        def open_plaintext(site: str, sealed: bytes, event_ids: tuple[str, ...]) -> Plaintext | None:
+            sealer = self._sealers.get(site)
+            return sealer.open(sealed, *event_ids) if sealer is not None else None
+
+        return Hands(
+            store=self._store, writer=self._hub.writer, now_ms=self._now_ms, cursors=self.core.cursors,
+            at_rest=self.core.at_rest, forget=self.core.forget, recall=recall, release=release,
+            settled=self.core.settle, open_plaintext=open_plaintext,
+        )  # fmt: skip
 
     async def _dispatch(self, running: _Running) -> None:
         if running.after is not None:

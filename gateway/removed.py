@@ -7,7 +7,6 @@ outbox is claimed in `retiring` meanwhile: a destination that comes back begins 
 
 import contextlib
 from collections.abc import Container
-from functools import partial
 from typing import Final
 
 import structlog
@@ -15,7 +14,7 @@ import trio
 
 from actors.dispatcher import Hub
 from actors.runtime import Core
-from actors.work import dropped, settlement, work_of
+from actors.work import Settlement, dropped, work_of
 from store import keys, standing
 from store.books import names_of
 from store.errors import StoreFull
@@ -81,7 +80,9 @@ class Removed:
         now_ms = self._hub.now_ms()
         settled = [dropped(work_of(row, site), destination, "destination_removed", WORDS, now_ms) for row in rows]
         with trio.CancelScope(shield=True):
-            await commit_in_parts(self._hub.writer, settled, partial(settlement, site))
+            write = Settlement(site)
+            await commit_in_parts(self._hub.writer, settled, write.of)
+        settled = [one for one in settled if one not in write.gone]
         for one in settled:
             self._hub.observer.delivery(site, destination, "", one.row.status, one.reason)
         self._hub.on_settled(key, -len(settled))

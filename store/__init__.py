@@ -11,6 +11,7 @@
     books.py      counters that must balance, kept in the commit of what they count
     versions.py   which configuration was in force since when
     retention.py  deletes what is past its time, in small commits; purge.py plans what goes
+    privacy.py    jobs that export or erase a person; rewriting.py commits what they plan, receipts.py tells of it
     check.py      the consistency check: check_*.py, over the pages and the list of findings.py
 
 Reads are inline in one short transaction that ends before any `await`; writes are functions of a `WriteTxn` that the

@@ -63,7 +63,7 @@ def _of_message(txn: lmdb.Transaction, store: Store, job: ReplayRow, place: byte
         row, body = read_event(txn, store, event_key)
     if row is None:
         raise Unreadable("the event is gone or damaged")
-    if (row.shard, row.sequence) != keys.read_site_event(place)[1:] or row.status != "processed":
+    if (row.shard, row.sequence) != keys.read_site_event(place)[1:] or row.status != "processed" or row.erased_at_ms:
         return None
     if job.destination not in row.routed or job.event_name not in ("", row.event_name):
         return None

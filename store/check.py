@@ -6,6 +6,7 @@ run it, on a store at rest or on a live one.
     check_outbox.py     each delivery in exactly one place; depths
     check_actors.py     alarms and the states they wake
     check_replays.py    replay jobs and the marks of those that run
+    check_privacy.py    exports and erasures, and the receipts of these
     here                configuration versions, and what destinations are doing, can be read
 
 It reads in pages, each in a short transaction, in bounded memory. On a live store rows change between two pages, so
@@ -20,6 +21,7 @@ from store.check_actors import check_actors
 from store.check_books import check_books
 from store.check_log import check_events, check_indexes, check_log
 from store.check_outbox import check_outbox
+from store.check_privacy import check_privacy
 from store.check_replays import check_replays
 from store.env import NAMES, Store
 from store.findings import Findings, pages
@@ -43,6 +45,7 @@ def check(store: Store, shards: int) -> Report:
     check_config(store, findings)
     check_standing(store, findings)
     check_replays(store, findings)
+    check_privacy(store, findings)
     check_log(store, shards, findings)
     check_indexes(store, findings)
     check_events(store, findings)

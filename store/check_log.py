@@ -116,7 +116,7 @@ def check_events(store: Store, findings: Findings) -> None:
                 continue
             if row.body is None and get(txn, store, "log", keys.log(row.shard, row.sequence)) is None:
                 findings.add(f"event {row.event_id} of {row.site}: its message {row.shard}/{row.sequence} is gone")
-            if not key.startswith(keys.event_prefix(row.site, row.event_id)):
+            if not row.erased_at_ms and not key.startswith(keys.event_prefix(row.site, row.event_id)):
                 findings.add(f"event {row.event_id} of {row.site}: stands under another event's key")
             index = keys.site_event(row.site, row.received_at_ms, row.shard, row.sequence)
             is_old = row.received_at_ms < watermark(txn, store, key[:DIGEST_BYTES])

@@ -57,6 +57,7 @@ NAMES: Final = (
     "quarantine",
     "standing",
     "replay",
+    "privacy",
 )
 
 

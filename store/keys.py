@@ -24,6 +24,7 @@ _SITE_EVENT = struct.Struct(">8sQHQ")
 _BOOKS = struct.Struct(">8sI8s")
 HOUR_MS = 3_600_000
 REPLAYS, RUNNING_REPLAYS = b"j", b"r"
+JOBS, RUNNING_JOBS, RECEIPTS = b"j", b"r", b"s"  # of persons' data
 
 
 @lru_cache(maxsize=1024)
@@ -230,4 +231,25 @@ def running_replay(number: int) -> bytes:
 
 def read_replay(key: bytes) -> int:
     """The number of a job, of either key. Raises Unreadable."""
+    return read_u64(key[1:])
+
+
+# --- persons' data -------------------------------------------------------------------------------------------------
+
+
+def privacy_job(number: int) -> bytes:
+    return JOBS + _U64.pack(number)
+
+
+def running_privacy_job(number: int) -> bytes:
+    """The mark of a job that is not over."""
+    return RUNNING_JOBS + _U64.pack(number)
+
+
+def receipt(number: int) -> bytes:
+    return RECEIPTS + _U64.pack(number)
+
+
+def read_numbered(key: bytes) -> int:
+    """The number after the letter of such a key. Raises Unreadable."""
     return read_u64(key[1:])

@@ -69,6 +69,36 @@ def strays(
     return rows
 
 
+def place_of(
+    txn: lmdb.Transaction, store: Store, destination_key: bytes, event: EventRow, row: DeliveryRow | None
+) -> bytes | None:
+    """Where a delivery waits. One that was never tried is looked for from its event's arrival on: the outbox is in the
+    order in which events were taken, so it is near."""
+    if row is not None and row.next_at_ms is not None:
+        lane = keys.REPLAY_LANE if row.replays else keys.RETRY_LANE
+        key = keys.outbox(destination_key, lane, row.next_at_ms, event.shard, event.sequence)
+        if fetch(txn, store.dbs["outbox"], key) is not None:
+            return key
+    for from_ms in (event.received_at_ms, 0):
+        for lane in keys.LANES:
+            if (found := _find(txn, store, destination_key, lane, from_ms, event)) is not None:
+                return found
+    return None
+
+
+def _find(
+    txn: lmdb.Transaction, store: Store, destination_key: bytes, lane: int, from_ms: int, event: EventRow
+) -> bytes | None:
+    prefix, at = keys.outbox_lane(destination_key, lane), (event.shard, event.sequence)
+    with txn.cursor(db=store.dbs["outbox"]) as cursor:
+        is_there = cursor.set_range(keys.outbox(destination_key, lane, from_ms, 0, 0))
+        while is_there and (key := bytes(cursor.key())).startswith(prefix):
+            if keys.read_outbox(key)[3:] == at:
+                return key
+            is_there = cursor.next()
+    return None
+
+
 def oldest_due_ms(store: Store, destination_key: bytes) -> int | None:
     """The earliest due time of live traffic: what is replayed may wait behind it for long."""
     found: list[int] = []

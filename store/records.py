@@ -19,6 +19,8 @@ DeliveryStatus = Literal["queued", "delivered", "failed", "dropped"]
 StandingState = Literal["sending", "probing", "paused"]
 StandingCause = Literal["", "credentials", "error_share", "operator", "breaker"]
 ReplayState = Literal["running", "done", "cancelled"]
+PrivacyKind = Literal["export", "erase"]
+PrivacyPhase = Literal["find", "states", "write", "erase", "rest", "done"]
 
 
 class LogRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -69,6 +71,7 @@ class EventRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     routed: tuple[str, ...] = ()  # destinations that get a delivery
     not_routed: dict[str, str] = {}  # destination -> reason
     last_copy_at_ms: int = 0  # arrival of the last further message under this very key; retention waits for it
+    erased_at_ms: int = 0  # when its person was taken out of it, and with the person its id; 0: never
 
 
 class HeadUser(Struct, frozen=True):
@@ -283,6 +286,48 @@ class ReplayRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_at_ms: int | None = None
 
 
+class PrivacyRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One job that exports or erases a person. `person`: who that is, msgpack; empty once the job is over."""
+
+    number: int
+    kind: PrivacyKind
+    site: str
+    names: tuple[str, ...]  # kinds of the identifiers that were given: email, order
+    subject: tuple[bytes, ...]  # keyed digests of these
+    person: bytes = b""
+    cause: str = ""  # what asked for it, where that may come twice: a webhook's own id
+    asked_by: str = ""
+    asked_at_ms: int = 0  # what arrived later is no part of it
+    phase: PrivacyPhase = "find"
+    words: str = ""  # what it waits for
+    cursor: bytes = b""  # the last row looked at in this phase
+    passes: int = 0  # through the messages, in this phase
+    is_again: bool = False  # this pass found what makes another one needed
+    looked_at: int = 0  # messages
+    counts: dict[str, int] = {}  # rows by what became of them
+    delivered: dict[str, int] = {}  # destination -> deliveries that its platform had taken
+    file: str = ""  # of an export, in the data directory
+    ended_at_ms: int | None = None
+
+
+class ReceiptRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an erasure did. `mac`: of all the rest and, in it, of the receipt before."""
+
+    number: int
+    job: int
+    site: str
+    names: tuple[str, ...]
+    subject: tuple[bytes, ...]
+    asked_by: str
+    asked_at_ms: int
+    ended_at_ms: int
+    looked_at: int
+    counts: dict[str, int]
+    platforms: dict[str, str]  # destination -> how many events it had been given, and what it was told
+    previous: bytes  # mac of the receipt before; empty: this is the first
+    mac: bytes = b""
+
+
 class SetAside(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A row that could not be read, as it was found; retention takes it, and a message of the log with it."""
 
@@ -341,6 +386,8 @@ SEALING_KEY: Codec[SealingKey] = Codec(SealingKey)
 SET_ASIDE: Codec[SetAside] = Codec(SetAside)
 REPLAY: Codec[ReplayRow] = Codec(ReplayRow)
 STANDING: Codec[Standing] = Codec(Standing)
+PRIVACY: Codec[PrivacyRow] = Codec(PrivacyRow)
+RECEIPT: Codec[ReceiptRow] = Codec(ReceiptRow)
 
 
 def plain_msgpack(value: Any) -> bytes:

@@ -10,6 +10,7 @@ destinations.py lists them, and disconnects      pausing.py pauses and resumes; 
 try_event.py    one event at one destination     trial.py makes its request and reads the answer
 try_source.py   what a sender's body would become
 replay.py       deliveries sent again            replay_page.py shows jobs, dry runs, progress
+privacy.py      a person's data, exported or erased
 demo.py         the main job in one command      demo_world.py, demo_traffic.py, demo_numbers.py, demo_view.py,
                                                  demo_promises.py
 reading.py      what they share: the store opened for reading, sites, times; facts.py reads one event
@@ -27,7 +28,7 @@ from gateway import exit_codes
 
 ORDER: Final = (
     "run", "demo", "connect", "destinations", "sources", "disconnect", "pause", "resume", "secret", "explain",
-    "deliveries", "stream", "try", "try-source", "replay", "check-config", "check-store",
+    "deliveries", "stream", "try", "try-source", "replay", "privacy", "check-config", "check-store",
 )  # fmt: skip
 MODULES: Final[Mapping[str, str]] = {
     "demo": "gateway.commands.demo:demo",
@@ -44,6 +45,7 @@ MODULES: Final[Mapping[str, str]] = {
     "try": "gateway.commands.try_event:try_event",
     "try-source": "gateway.commands.try_source:try_source",
     "replay": "gateway.commands.replay:replay",
+    "privacy": "gateway.commands.privacy:privacy_group",
     "check-store": "gateway.commands.check_store:check_store",
 }
 

@@ -20,6 +20,7 @@ from actors.observer import Observer
 from actors.runtime import KINDS, Core
 from actors.snapshot import Snapshot
 from actors.warm import WarmActors
+from gateway.erasing import Hands, Privacy
 from gateway.replaying import Replaying
 from store import keys
 from store.check import Report, check
@@ -121,6 +122,7 @@ class World:
         kinds: Mapping[str, type[Actor[Any]]] = KINDS,
         actors_kept: int = 50_000,
         has_replays: bool = False,
+        has_privacy: bool = False,
     ) -> None:
         self.path = path
         self.snapshot = snapshot
@@ -133,6 +135,7 @@ class World:
         self._kinds = kinds
         self._actors_kept = actors_kept
         self.has_replays = has_replays  # looked for twice a second, which makes days of virtual time dear
+        self.has_privacy = has_privacy  # exports and erasures, looked for as often
         self.dispatchers: dict[str, Dispatcher] = {}
         self._open()
 
@@ -199,10 +202,30 @@ class World:
             nursery.start_soon(self.core.run)
             if self.has_replays:
                 nursery.start_soon(Replaying(self.core, hub, self._held, outbox_limit=self._outbox_limit).run)
+            if self.has_privacy:
+                nursery.start_soon(Privacy(self._hands()).run)
             for dispatcher in self.dispatchers.values():
                 nursery.start_soon(dispatcher.run)
             yield
             nursery.cancel_scope.cancel()
+
+    def _hands(self) -> Hands:
+        def of(key: bytes) -> Dispatcher | None:
+            return next((one for one in self.dispatchers.values() if one.key == key), None)
+
+        def recall(key: bytes, outbox_key: bytes) -> bool:
+            return (found := of(key)) is None or found.recall(outbox_key)
+
+        def release(key: bytes, outbox_key: bytes) -> None:
+            if (found := of(key)) is not None:
+                found.release(outbox_key)
+
+        return Hands(
+            store=self.store, writer=self.writer, now_ms=self.clock.now_ms, cursors=self.core.cursors,
+            at_rest=self.core.at_rest, forget=self.core.forget,
+            recall=recall, release=release, settled=self.core.settle,
+            open_plaintext=lambda *_: None,
+        )  # fmt: skip
 
     @asynccontextmanager
     async def _held(self, key: bytes) -> AsyncIterator[Dispatcher | None]:
