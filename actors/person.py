@@ -9,7 +9,7 @@ nobody is named in there is nobody's, and stays.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +19,7 @@ from actors.identity import is_blocked, is_placeholder
 
 Kind = Literal["email", "phone", "external_id", "visitor", "order", "checkout", "subscription", "lead"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+SHORTEST: Final = 6  # characters of an id that is looked for in payloads
 LINKED_MOST: Final = 1_000  # values of a kind that are learnt
 
 Values = Mapping[Kind, frozenset[str]]
@@ -37,9 +38,12 @@ class Person(Struct, kw_only=True, omit_defaults=True):
         if self.sources:
             return event.source in self.sources
         values = values_of(event)
-        if self._is_given(values):
+        said = mentioned(event)
+        if self._is_given(values) or any(said & frozenset(given) for given in self.given.values()):
             return True
-        return not self._is_of_other(values) and any(values[kind] & self._known(kind) for kind in KINDS)
+        if self._is_of_other(values):
+            return False
+        return any(known & (values[kind] | said) for kind in KINDS if (known := self._known(kind)))
 
     def learn(self, event: Event) -> bool:
         """What one of the person's events, or another's on the same device, tells; True where it is news."""
@@ -68,7 +72,8 @@ class Person(Struct, kw_only=True, omit_defaults=True):
     def needles(self) -> list[bytes]:
         """Texts one of which is in each of the person's rows."""
         found = {value for table in (self.given, self.learnt) for values in table.values() for value in values}
-        return sorted(value.encode("utf-8", "surrogatepass") for value in found)
+        numbers = [msgspec.msgpack.encode(int(one)) for one in found if _is_number(one)]
+        return sorted([*(value.encode("utf-8", "surrogatepass") for value in found), *numbers])
 
     def is_known_by(self, value: str) -> bool:
         """Whether this text is one of the person's own identifiers."""
@@ -125,6 +130,21 @@ def values_of(event: Event) -> Values:
     }
 
 
+def mentioned(event: Event) -> frozenset[str]:
+    """Ids in what a sender's payload says beside the known fields; short ones are as often something else."""
+    found: set[str] = set()
+    waiting: list[Any] = [event.custom_data.properties]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list | tuple):
+            waiting += value
+        elif isinstance(value, str | int) and len(text := str(value)) >= SHORTEST:
+            found.add(text)
+    return frozenset(found)
+
+
 def email_forms(digests: EmailDigests) -> list[str]:
     """Those that only this mailbox has: Reddit's form is that of other addresses, too."""
     forms = (digests.sha256, digests.gmail, digests.google, digests.md5, digests.sha256_md5)
@@ -146,6 +166,11 @@ def decode(raw: bytes) -> Person:
 
 def encode(person: Person) -> bytes:
     return msgspec.msgpack.encode(person)
+
+
+def _is_number(text: str) -> bool:
+    """Whether a payload may hold it as a number."""
+    return SHORTEST <= len(text) < 20 and text.isascii() and text.isdigit() and text[0] != "0"
 
 
 def _useful(value: str | None) -> frozenset[str]:

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -75,6 +75,17 @@ class Draft(Struct, frozen=True, kw_only=True):
     fault: Invalid | None = None
 
 
+class Wish(Struct, frozen=True, kw_only=True):
+    """What the sender asks for about a person. `given`: identifiers as gateway/identifiers.py reads them; `sources` in
+    their place: all that these told. `cause`: the same for each delivery of one request."""
+
+    kind: Literal["export", "erase"]
+    given: tuple[str, ...] = ()
+    sources: tuple[event.Source, ...] = ()
+    asked_by: str
+    cause: str = ""
+
+
 class Decoded(Struct, frozen=True):
     """`note`: a word for the log where nothing of this kind becomes an event. `malformed`: 400 with these words, only
     for senders that do not come again with the same bytes."""
@@ -82,6 +93,7 @@ class Decoded(Struct, frozen=True):
     drafts: tuple[Draft, ...] = ()
     note: str = ""
     malformed: str = ""
+    wish: Wish | None = None
 
 
 class WebhookSource(Struct, frozen=True, kw_only=True, tag_field="type"):

@@ -21,6 +21,7 @@ from gateway.incoming import Intake, Invalid, to_event
 from gateway.sources.base import Decoded, Draft, Hook, Refused, WebhookSource
 from gateway.sources.lending import lent
 from gateway.sources.registry import Senders
+from gateway.wishes import grant
 
 PREFIX: Final = "/webhooks/"
 EVENT_BYTES: Final = 2 << 20
@@ -93,6 +94,8 @@ async def _take(edge: Edge, site: Site, sender: WebhookSource, hook: Hook, decod
     if decoded.note:
         edge.log("webhook_ignored", site=site.id, sender=sender.id, note=decoded.note)
     events = [event for draft in decoded.drafts if (event := _event(edge, site, sender, hook, draft)) is not None]
+    if decoded.wish is not None and (failed := await grant(edge, site, decoded.wish)) is not None:
+        return failed
     if events and (failed := await take(edge, events, Caller(site=site))) is not None:
         return failed
     return Answer(status=200, headers=(JSON,), body=msgspec.json.encode(_Taken(accepted=len(events))))

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Final, Literal
 
+import msgspec
 from msgspec import Meta
 
 from actors import event
@@ -20,11 +21,12 @@ from actors.secret import Secret
 from gateway.sources import shopify_orders as orders
 from gateway.sources import shopify_people as people
 from gateway.sources.base import Decoded, Draft, Hook, Refused, Verified, WebhookSource, is_signed, text
+from gateway.sources.shopify_privacy import ASKED, wish
 from gateway.sources.shopify_shop import ItemId, Shop
 
 SHOP: Final = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
-# Mandatory for public apps (section 3): kept like every topic, and never sent anywhere.
-PRIVACY: Final = frozenset({"customers/data_request", "customers/redact", "shop/redact"})
+# Mandatory for public apps (section 3), and a customer that the shop itself deleted: kept without the person.
+PRIVACY: Final = frozenset(ASKED)
 # What the shop does behind the counter (section 4): kept for later use, and no news.
 OPERATIONAL: Final = (
     "app/", "carts/", "checkouts/", "collections/", "customer.", "customers/", "discounts/", "draft_orders/",
@@ -69,10 +71,13 @@ class Shopify(WebhookSource, frozen=True, kw_only=True, tag="shopify"):
         topic = hook.headers.get("x-shopify-topic", "").strip().lower()
         body = hook.json()
         if not isinstance(body, dict):
-            head = hook.body[: HEAD_CHARS * 4].decode("utf-8", "replace")[:HEAD_CHARS]
+            head = "" if topic in PRIVACY else hook.body[: HEAD_CHARS * 4].decode("utf-8", "replace")[:HEAD_CHARS]
             return _kept(topic, hook, {"unreadable": head}, "the body is no JSON object")
+        if topic in PRIVACY:
+            kept = _kept(topic, hook, {}, "")
+            return msgspec.structs.replace(kept, wish=wish(topic, body, _own_id(topic, hook)))
         drafts = self._drafts(topic, hook, body)
-        is_news = not topic.startswith(OPERATIONAL) and topic not in PRIVACY
+        is_news = not topic.startswith(OPERATIONAL)
         return (
             Decoded(tuple(drafts)) if drafts else _kept(topic, hook, body, "this topic is unknown" if is_news else "")
         )
@@ -102,7 +107,7 @@ class Shopify(WebhookSource, frozen=True, kw_only=True, tag="shopify"):
 def _kept(topic: str, hook: Hook, body: dict[str, Any], note: str) -> Decoded:
     """What becomes no canonical event: its own words, for later use, without what names a person."""
     named = topic if 0 < len(topic) <= 100 and topic.isprintable() else "unknown"
-    told = {"payload": {} if named in PRIVACY else body, "topic": named}
+    told = {"payload": body, "topic": named}
     kept = {"event_name": f"shopify {named}", "event_id": _own_id(named, hook), "custom_data": told}
     return Decoded(
         (Draft(event=kept, is_internal=True),), note and f"{named}: {note}; it is kept and goes to no platform"
