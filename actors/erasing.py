@@ -197,6 +197,8 @@ class Eraser:
 
     def _end_deliveries(self, event_key: bytes, event: EventRow) -> bool:
         """Cancels what waits, and blanks what is over; False where a request is under way: nothing is changed then."""
+        if event.erased_at_ms:
+            return True
         rows = {one: self._delivery(event_key, one) for one in event.routed}
         waits = [one for one, row in rows.items() if row is None or row.status in WAITING]
         places: dict[str, bytes] = {}
@@ -233,11 +235,8 @@ class Eraser:
         self.delivered[destination] += _was_given(before)
 
     def _blank_delivery(self, event_key: bytes, destination: str, row: DeliveryRow) -> None:
-        blank = _blank(row)
-        if blank == row:
-            return
         key = keys.delivery(event_key, keys.destination(self._site, destination))
-        self.draft.put("delivery", key, DELIVERY.encode(blank))
+        self.draft.put("delivery", key, DELIVERY.encode(_blank(row)))
         self.counts["deliveries"] += 1
         self.delivered[destination] += _was_given(row)
 

@@ -47,7 +47,14 @@ WATCH_S: Final = 0.2
 
 @click.group("privacy")
 def privacy_group() -> None:
-    """Export or erase what is stored about a person."""
+    """Export or erase what is stored about a person.
+
+    \b
+    Examples:
+      gateway privacy export email:jane@example.com
+      gateway privacy erase order:6123456789012 --site shop
+      gateway privacy receipts
+    """
 
 
 @privacy_group.command("export")
@@ -155,7 +162,7 @@ def _start(
         ]
         if is_core_alive(store.path):
             jobs = jobs if is_detached else [_watched(store, job) for job in jobs]
-        else:
+        if not is_core_alive(store.path):  # not any more: it may have been about to end
             trio.run(_carry_out, store)
             jobs = [privacy.get(store, job.id) or job for job in jobs]
         for job in jobs:
