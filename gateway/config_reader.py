@@ -30,6 +30,7 @@ _TYPE_WORDS = {
     "null": "nothing",
 }
 _INDEX = re.compile(r"\[\d+\]")
+_FIELD = re.compile(r"Object (missing required|contains unknown) field `([^`]+)`")
 _EXPECTED = re.compile(r"Expected `([^`]+)`(.*?)(?:, got `([^`]+)`)?$")
 
 
@@ -174,6 +175,8 @@ def _in_words(text: str, kind: Any, value: object) -> str:
     """msgspec's fault in an operator's words. What readers of ours said is passed on; they alone see secrets."""
     if text.startswith("Invalid enum value"):
         return f"{value!r} is none of the choices; give one of {_listed(_choices(kind))}"
+    if field := _FIELD.match(text):
+        return f"{field[2]!r} is missing; give it" if field[1] == "missing required" else f"{field[2]!r} is no setting"
     match = _EXPECTED.match(text)
     if match is None:
         return text

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from actors import event
 from gateway.sources.base import Decoded, Draft, Hook, Refused, Verified, WebhookSource
 from gateway.sources.generic_events import MOST_EVENTS, drafts_of
@@ -31,6 +33,8 @@ class Generic(WebhookSource, frozen=True, kw_only=True, tag="generic"):
 
     def problems(self) -> Iterable[tuple[str, str]]:
         yield from ((f"signature.{field}", words) for field, words in self.signature.problems())
+        if hidden := self.events.headers() & self.signature.shown_headers():
+            yield "events", f"reads the header {min(hidden)!r}, which shows a secret; leave it out"
         yield from ((f"events{place}", words) for place, words in self.events.faults)
 
     def verify(self, hook: Hook) -> Verified | Refused:
@@ -38,10 +42,12 @@ class Generic(WebhookSource, frozen=True, kw_only=True, tag="generic"):
 
     def decode(self, hook: Hook) -> Decoded:
         body = _read(hook)
+        hidden = self.signature.shown_headers()
+        headers = {name: value for name, value in hook.headers.items() if name not in hidden}
         if not isinstance(body, dict | list):
             head = hook.body[: HEAD_CHARS * 4].decode("utf-8", "replace")[:HEAD_CHARS]
             return self._kept({"unreadable": head}, "the body is neither JSON nor a form")
-        drafts, is_whole = drafts_of(self.events.found, body, hook)
+        drafts, is_whole = drafts_of(self.events.found, body, msgspec.structs.replace(hook, headers=headers))
         if not is_whole:
             return Decoded(malformed=f"the body makes more than {MOST_EVENTS} events; send fewer at once")
         return Decoded(tuple(drafts)) if drafts else self._kept({"payload": body}, "no rule of `events` takes it")

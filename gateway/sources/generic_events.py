@@ -13,7 +13,7 @@ from actors.expressions import Budget, Expression, Failed, Missing
 from gateway.invalid import invalid_field
 from gateway.sources.base import Draft, Hook, present
 from gateway.sources.generic_paths import Path
-from gateway.sources.generic_rules import SECRET_HEADERS, Constant, Each, Header, Leaf, Rule
+from gateway.sources.generic_rules import Constant, Each, Header, Leaf, Rule
 
 MOST_EVENTS: Final = 1_000
 MOST_ITEMS: Final = 1_000
@@ -34,8 +34,7 @@ class Place(Struct, frozen=True, kw_only=True):
     budget: Budget
 
     def evaluate(self, expression: Expression) -> Any | Missing | Failed:
-        headers = {name: value for name, value in self.hook.headers.items() if name not in SECRET_HEADERS}
-        values = {"body": self.body, "item": self.here, "index": self.index, "headers": headers}
+        values = {"body": self.body, "item": self.here, "index": self.index, "headers": dict(self.hook.headers)}
         return expression.evaluate(values, self.budget)
 
 

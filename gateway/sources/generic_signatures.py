@@ -30,6 +30,10 @@ class Scheme(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     def problems(self) -> Iterable[Problem]:
         return ()
 
+    def shown_headers(self) -> frozenset[str]:
+        """Headers that show a secret as it is: no rule may read them."""
+        return frozenset({"authorization", "cookie", "proxy-authorization"})
+
     def verify(self, hook: Hook) -> Verified | Refused:
         raise NotImplementedError
 
@@ -128,6 +132,9 @@ class Bearer(Scheme, frozen=True, kw_only=True, tag="bearer"):
 
     def problems(self) -> Iterable[Problem]:
         yield from _guessable(self.secrets)
+
+    def shown_headers(self) -> frozenset[str]:
+        return super().shown_headers() | {self.header.lower()}
 
     def verify(self, hook: Hook) -> Verified | Refused:
         shown = hook.headers.get(self.header.lower(), "").strip()

@@ -21,6 +21,7 @@ from gateway.incoming import Intake, Invalid, to_event
 from gateway.sources.base import Decoded, Draft, Hook, Refused, WebhookSource
 from gateway.sources.lending import lent
 from gateway.sources.registry import Senders
+from gateway.sources.setting_apart import tamed, tamed_name
 from gateway.wishes import grant
 
 PREFIX: Final = "/webhooks/"
@@ -93,7 +94,7 @@ async def _take(edge: Edge, site: Site, sender: WebhookSource, hook: Hook, decod
     edge.observer.event_received(site.id, sender.source, max(1, len(decoded.drafts)))
     if decoded.note:
         edge.log("webhook_ignored", site=site.id, sender=sender.id, note=decoded.note)
-    events = [event for draft in decoded.drafts if (event := _event(edge, site, sender, hook, draft)) is not None]
+    events = [_event(edge, site, sender, hook, draft) for draft in decoded.drafts]
     if decoded.wish is not None and (failed := await grant(edge, site, decoded.wish)) is not None:
         return failed
     if events and (failed := await take(edge, events, Caller(site=site))) is not None:
@@ -101,8 +102,8 @@ async def _take(edge: Edge, site: Site, sender: WebhookSource, hook: Hook, decod
     return Answer(status=200, headers=(JSON,), body=msgspec.json.encode(_Taken(accepted=len(events))))
 
 
-def _event(edge: Edge, site: Site, sender: WebhookSource, hook: Hook, draft: Draft) -> Event | None:
-    """The canonical event; what cannot be one is told and kept as it is, for somebody to look at."""
+def _event(edge: Edge, site: Site, sender: WebhookSource, hook: Hook, draft: Draft) -> Event:
+    """The canonical event; what cannot be one is told, and kept for somebody to look at."""
     intake = Intake(
         site=site.id,
         source=sender.source,
@@ -119,7 +120,7 @@ def _event(edge: Edge, site: Site, sender: WebhookSource, hook: Hook, draft: Dra
         return lent(edge.store, event, draft.order_id) if draft.order_id is not None else event
     rejected(edge, site.id, sender.source, "invalid_field")
     edge.log("webhook_unfit", site=site.id, sender=sender.id, field=event.field, code=event.code)
-    return None if draft.is_internal else _set_apart(draft.event, event, intake)
+    return set_apart(draft.event, event, intake)
 
 
 def read_draft(draft: Draft, intake: Intake) -> Event | Invalid:
@@ -127,11 +128,10 @@ def read_draft(draft: Draft, intake: Intake) -> Event | Invalid:
     return draft.fault or to_event(_encoder.encode(draft.event), intake)
 
 
-def _set_apart(event: Any, fault: Invalid, intake: Intake) -> Event | None:
+def set_apart(event: Any, fault: Invalid, intake: Intake) -> Event:
     """What a sender's event said, under a name that no platform gets."""
-    told = {"payload": event, "field": fault.field, "code": fault.code}
-    name = f"unfit {str(event.get('event_name', ''))[:100]}"
-    kept = to_event(
-        _encoder.encode({"event_name": name, "custom_data": told}), msgspec.structs.replace(intake, is_internal=True)
-    )
-    return kept if isinstance(kept, Event) else None
+    told = {"payload": tamed(event), "field": tamed(fault.field), "code": fault.code}
+    kept = {"event_name": f"unfit {tamed_name(event.get('event_name', ''))}".strip(), "custom_data": told}
+    found = to_event(_encoder.encode(kept), msgspec.structs.replace(intake, is_internal=True))
+    assert isinstance(found, Event), "what is tamed passes every check"
+    return found

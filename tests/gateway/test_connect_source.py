@@ -8,8 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner, Result
 
 from gateway import exit_codes
+from gateway.cli import cli
 from tests.gateway.sources.cases import encoded
 from tests.gateway.sources.shopify_hooks import SECRET, SHOP, deliver
 from tests.support.running import Running, environment, running_gateway, start_gateway, wait_until
@@ -86,18 +88,23 @@ def test_a_flow_s_token_is_read_from_standard_input(gateway: Running) -> None:
     assert [(one["id"], one["origin"], one["path"]) for one in listed] == [("klaviyo", "store", view["path"])]
 
 
-def test_what_cannot_be_connected_is_told_and_nothing_is_stored(gateway: Running) -> None:
-    wrong = gateway.command("connect", "shopify", "--shop", "shop.example.com", "--secret", "x")
-    assert wrong.returncode == exit_codes.USAGE
-    assert "shop: 'shop.example.com' is no Shopify domain" in wrong.stderr
-    assert gateway.command("connect", "klaviyo-webhooks", "--token", "short").returncode == exit_codes.USAGE
-    assert gateway.command("connect", "recharge", "--secret", "x", "--site", "other").returncode == exit_codes.USAGE
-    assert gateway.command("disconnect", "--source", "shop/shopify").returncode == exit_codes.USAGE
-    assert gateway.command("sources", "--json").stdout == ""
-    assert gateway.command(*CONNECT).returncode == 0
-    assert gateway.command(*CONNECT).returncode == exit_codes.FAILED
-    assert gateway.command(*CONNECT, "--id", "second").returncode == exit_codes.FAILED, "one of a type"
-    assert gateway.command(*CONNECT, "--replace").returncode == 0
+def test_what_cannot_be_connected_is_told_and_nothing_is_stored(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(f'[server]\ndata_dir = "{tmp_path / "data"}"\n[[sites]]\nid = "shop"\n')
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(cli, [*arguments, "--config", str(tmp_path / "config.toml")])
+
+    wrong = run("connect", "shopify", "--shop", "shop.example.com", "--secret", "x")
+    assert wrong.exit_code == exit_codes.USAGE
+    assert "shop: 'shop.example.com' is no Shopify domain" in wrong.output
+    assert run("connect", "klaviyo-webhooks", "--token", "short").exit_code == exit_codes.USAGE
+    assert run("connect", "recharge", "--secret", "x", "--site", "other").exit_code == exit_codes.USAGE
+    assert run("disconnect", "--source", "shop/shopify").exit_code == exit_codes.USAGE
+    assert run("sources", "--json").output == ""
+    assert run(*CONNECT).exit_code == 0
+    assert run(*CONNECT).exit_code == exit_codes.FAILED
+    assert run(*CONNECT, "--id", "second").exit_code == exit_codes.FAILED, "one of a type"
+    assert run(*CONNECT, "--replace").exit_code == 0
 
 
 def test_what_the_file_declares_counts(gateway: Running) -> None:
