@@ -12,7 +12,7 @@ from msgspec import Struct
 from actors.event import Event
 from gateway import cors
 from gateway.call import SEGMENT_CALLS, SEGMENT_METRICS, Answer, Call
-from gateway.client import opts_out, user_agent, without_sale
+from gateway.client import address_key, opts_out, user_agent, without_sale
 from gateway.edge import (
     Caller,
     Edge,
@@ -35,6 +35,7 @@ from gateway.sources.segment_people import Connection
 from gateway.sources.visitor_view import read_visitor, session_of
 
 SOURCE: Final = "segment"
+JITSU: Final = "/api/s/"
 IMPORT: Final = "/v1/import"
 UNPACKED_BYTES: Final = 4 << 20  # RudderStack's Python client fills a batch up to 4 MB
 TOLD: Final = 100  # refused messages that an answer lists
@@ -65,7 +66,7 @@ async def collect(edge: Edge, call: Call) -> Answer:
     if refused and named is not None:
         return refusal(refused[0][1])
     good = [_as_told(call, request, event) for event in read if isinstance(event, Event)]
-    if good and (failed := await take(edge, good, request.caller, _session_id(edge, good[0]))) is not None:
+    if good and (failed := await take(edge, good, request.caller, _session_id(edge, good))) is not None:
         return as_clients_read(call, failed)
     return success(tuple(_refused(index, fault) for index, fault in refused[:TOLD]))
 
@@ -125,11 +126,28 @@ def _reading(edge: Edge, call: Call, request: Request) -> Reading:
         cookies=call.headers.get("cookie"),
     )
     connection = Connection(
-        address=address_of(edge, call), user_agent=user_agent(call.headers), is_browser=request.is_public
+        address=_kept_address(address_of(edge, call), call.headers.get("x-ip-policy", "")),
+        user_agent=user_agent(call.headers),
+        is_browser=request.is_public,
     )
     return Reading(
-        intake=intake, connection=connection, categories=site.consent_categories, is_import=call.path == IMPORT
+        intake=intake,
+        connection=connection,
+        categories=site.consent_categories,
+        is_import=call.path == IMPORT,
+        needs_id=not call.path.startswith(JITSU),
     )
+
+
+def _kept_address(address: str, policy: str) -> str | None:
+    """By Jitsu's `X-IP-Policy`; of an address of version 6 half is the network's."""
+    match policy.lower():
+        case "remove":
+            return None
+        case "striplastoctet":
+            address = address_key(address).partition("/")[0]
+            return address if ":" in address else f"{address.rpartition('.')[0]}.0"
+    return address
 
 
 def _read(raw: msgspec.Raw, envelope: Envelope, call: str | None, reading: Reading) -> Event | Invalid:
@@ -142,12 +160,13 @@ def _as_told(call: Call, request: Request, event: Event) -> Event:
     return without_sale(event) if request.is_public and opts_out(call.headers) else event
 
 
-def _session_id(edge: Edge, event: Event) -> str:
-    """The visit of a browser's request; a server's events join the visit of their time, if there is one."""
-    visitor = event.user_data.anonymous_id
-    if not event.is_from_browser or visitor is None:
+def _session_id(edge: Edge, events: list[Event]) -> str:
+    """The visit of a browser's request; of events that a server sends each joins that of its time, if there is one."""
+    visitor = events[0].user_data.anonymous_id
+    is_one = all(event.is_from_browser and event.user_data.anonymous_id == visitor for event in events)
+    if visitor is None or not is_one:
         return ""
-    return session_of(edge, read_visitor(edge.store, event.site, visitor), event)
+    return session_of(edge, read_visitor(edge.store, events[0].site, visitor), events[0])
 
 
 def _tell_refused(edge: Edge, site: str, refused: list[tuple[int, Invalid]]) -> None:

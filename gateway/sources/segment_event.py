@@ -34,13 +34,14 @@ class Reading(Struct, frozen=True, kw_only=True):
     connection: Connection
     categories: Categories = {}
     is_import: bool = False  # old data: the client's times count as they are
+    needs_id: bool = True  # Jitsu's clients leave all ids out where a page wants that
 
 
 def event_of_message(message: Message, reading: Reading) -> Event | Invalid:
     name = _event_name(message)
     if name is None:
         return invalid_field("event", "a track call needs the name of its event, such as 'Order Completed'")
-    if text(message.user_id) is None and text(message.anonymous_id) is None:
+    if reading.needs_id and text(message.user_id) is None and text(message.anonymous_id) is None:
         return invalid_field("userId", "nobody is named; give a userId or an anonymousId")
     properties = Fields(message.properties)
     at_ms = _occurred_at_ms(message, reading)
@@ -51,7 +52,7 @@ def event_of_message(message: Message, reading: Reading) -> Event | Invalid:
         occurred_at=EPOCH + at_ms * MILLISECOND,
         action_source=_action_source(message, page, reading.connection),
         page=page,
-        user_data=person_of(message, properties, reading.connection),
+        user_data=person_of(message, name, properties, reading.connection),
         custom_data=None if message.type in WHO else custom_of(message, name, properties),
         consent=consent_of(message.context, reading.categories),
     )

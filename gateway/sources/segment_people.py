@@ -4,13 +4,14 @@ Pure. Traits of a `group` are the group's, not the person's.
 """
 
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from actors.event import PURPOSES, Consent, Purpose
+from actors.names import canonical_name
+from gateway.checks import is_address
 from gateway.form import UserForm
 from gateway.sources.base import part
 from gateway.sources.segment_body import Message
@@ -21,6 +22,10 @@ BROWSER_LIBRARIES: Final = frozenset(
     {"analytics.js", "@segment/analytics-next", "RudderLabs JavaScript SDK", "@jitsu/js", "jitsu-js"}
 )
 COOKIE_FIELDS: Final = ("fbp", "fbc", "ga_client_id", "ga_session_id")
+# Events by which people tell who they are.
+TOLD_BY_PERSON: Final = frozenset(
+    {"registration_completed", "login_completed", "lead_submitted", "contact_requested", "newsletter_subscribed"}
+)
 NOBODY: Final = ("0.0.0.0", "::")  # what clients write for "do not keep the address"
 USER_AGENT_CHARS: Final = 1024
 
@@ -36,18 +41,19 @@ class Connection(Struct, frozen=True, kw_only=True):
 
 
 def is_browser(context: Mapping[str, Any], connection: Connection) -> bool:
-    """Whether the connection is the visitor's own."""
-    library = part(context, "library").get("name")
-    return connection.is_browser or context.get("direct") is True or library in BROWSER_LIBRARIES
+    """Whether the connection is the visitor's own. Jitsu's library has one name in browsers and on servers."""
+    library = part(context, "library")
+    is_library = library.get("name") in BROWSER_LIBRARIES and library.get("env") != "node"
+    return connection.is_browser or context.get("direct") is True or is_library
 
 
-def person_of(message: Message, properties: Fields, connection: Connection) -> UserForm:
+def person_of(message: Message, event_name: str, properties: Fields, connection: Connection) -> UserForm:
     context = message.context
     own = [part(context, "traits")]
     if message.type != "group" and isinstance(message.traits, dict):
         own.insert(0, message.traits)
     traits = Fields({name: value for one in reversed(own) for name, value in one.items() if value not in (None, "")})
-    first_name, last_name = _names(traits, properties)
+    first_name, last_name = _names(traits, properties, has_name=canonical_name(event_name) in TOLD_BY_PERSON)
     address = Fields(part(traits.rest, "address"))
     return UserForm(
         email=traits.text("email") or properties.text("email"),
@@ -69,11 +75,12 @@ def person_of(message: Message, properties: Fields, connection: Connection) -> U
     )
 
 
-def _names(traits: Fields, properties: Fields) -> tuple[str | None, str | None]:
-    """`name` of the properties is a product's or a page's, never a person's."""
+def _names(traits: Fields, properties: Fields, *, has_name: bool) -> tuple[str | None, str | None]:
+    """`has_name`: the properties' `name` is the person's; else it is a product's or a page's."""
     names = ("firstName", "first_name"), ("lastName", "last_name")
     first, last = (traits.text(*one) or properties.text(*one) for one in names)
-    whole = traits.text("name")
+    told = properties.text("name") if has_name else None
+    whole = traits.text("name") or told
     if first is not None or last is not None or whole is None:
         return first, last
     first, _, last = whole.partition(" ")
@@ -96,10 +103,7 @@ def _address(context: Mapping[str, Any], connection: Connection) -> str | None:
     told = text(context.get("ip"))
     if told is None:
         return connection.address if is_browser(context, connection) else None
-    try:
-        return str(ip_address(told)) if told not in NOBODY else None
-    except ValueError:
-        return None
+    return told if told not in NOBODY and is_address(told) else None
 
 
 def _user_agent(context: Mapping[str, Any], connection: Connection) -> str | None:

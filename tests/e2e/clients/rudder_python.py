@@ -11,9 +11,8 @@ for index in range(int(number)):
     client.track(
         "cust_7",
         "Product Viewed",
-        {"product_id": "OOLONG-250", "price": 25, "currency": "EUR"},
+        {"product_id": f"rudder-python-{index}", "price": 25, "currency": "EUR"},
         context={"traits": {"email": "jane@example.com"}},
-        message_id=f"rudder-python-{index}",
     )
 client.flush()
 client.shutdown()

@@ -8,8 +8,7 @@ for (let index = 0; index < Number(number); index++) {
   analytics.track({
     userId: "cust_7",
     event: "Product Viewed",
-    messageId: `segment-node-${index}`,
-    properties: { product_id: "OOLONG-250", price: 25, currency: "EUR" },
+    properties: { product_id: `segment-node-${index}`, price: 25, currency: "EUR" },
     context: { traits: { email: "jane@example.com" } },
   });
 }

@@ -12,9 +12,8 @@ for index in range(int(number)):
     analytics.track(
         "cust_7",
         "Product Viewed",
-        {"product_id": "OOLONG-250", "price": 25, "currency": "EUR"},
+        {"product_id": f"segment-python-{index}", "price": 25, "currency": "EUR"},
         context={"traits": {"email": "jane@example.com"}},
-        message_id=f"segment-python-{index}",
     )
 analytics.flush()
 analytics.shutdown()

@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from actors.event import Event
+from gateway.answers import no_room
+from gateway.call import Call
 from gateway.incoming import Intake, to_event
 from gateway.invalid import Invalid
+from gateway.sources.segment_answers import as_clients_read
 from gateway.sources.segment_body import Envelope, read_envelope, read_message
 from gateway.sources.segment_event import Reading, event_of_message
 from gateway.sources.segment_people import Connection
+from tests.gateway.sources.segment_mutations import CALLS, CHANGES, SAMPLE, mutated
 
 CASES = sorted((Path(__file__).parents[2] / "cases" / "sources" / "segment").glob("*.json"))
 INTAKE = Intake(site="shop", source="segment", received_at_ms=1_795_168_803_200, make_id=lambda: "made")
@@ -25,7 +29,6 @@ READING = Reading(
     connection=Connection(address="198.51.100.7", user_agent="curl/8"),
     categories={"Advertising": ("marketing", "sale_of_data"), "Targeting": ("marketing",)},
 )
-SAMPLE = json.loads((CASES[0].parent / "worked_example.json").read_text())["sent"]
 
 
 def read(sent: Any, reading: Reading = READING, envelope: Envelope | None = None) -> Event | Invalid:
@@ -99,43 +102,15 @@ def test_a_message_that_is_too_deep_is_refused() -> None:
     assert isinstance(read({**SAMPLE, "properties": deep}), Invalid)
 
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
-    | st.sampled_from(["1969-01-01", "9999-12-31T23:59:59-23:59", "0001-01-01", "NaN", "-1", "1e999", "\ud800", "::1"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)  # fmt: skip
-PLACES: list[tuple[str, ...]] = [
-    *((name,) for name in [*SAMPLE, "traits", "previousId", "groupId", "originalTimestamp", "integrations", "name"]),
-    *(("context", name) for name in [*SAMPLE["context"], "consent", "consentManagement", "clientIds", "device"]),
-    *(("properties", name) for name in [*SAMPLE["properties"], "query", "quantity", "price", "email", "fbp", "items"]),
-    ("context", "consent", "categoryPreferences"), ("context", "clientIds", "ga4"), ("context", "traits", "address"),
-]  # fmt: skip
-
-
-def mutated(place: tuple[str, ...], value: Any, call: str) -> dict[str, Any]:
-    message = json.loads(json.dumps({**SAMPLE, "type": call}))
-    inner = message
-    for name in place[:-1]:
-        inner = inner.setdefault(name, {})
-    inner[place[-1]] = value
-    return dict(message)
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from(PLACES), values), min_size=1, max_size=3),
-    st.sampled_from(["track", "identify", "page", "screen", "group", "alias"]),
-)
+@given(CHANGES, CALLS)
 @settings(max_examples=1_000, deadline=None)
 def test_a_mutated_message_is_read_or_refused(changes: list[tuple[tuple[str, ...], Any]], call: str) -> None:
-    for place, value in changes:
-        raw = json.dumps(mutated(place, value, call)).encode()
-        message = read_message(Raw(raw), Envelope(), None)
-        event = message if isinstance(message, Invalid) else event_of_message(message, READING)
-        if isinstance(event, Event):
-            kept = msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event)
-            assert kept == event
-            assert 0 <= event.occurred_at_ms <= INTAKE.received_at_ms
+    message = read_message(Raw(json.dumps(mutated(changes, call)).encode()), Envelope(), None)
+    event = message if isinstance(message, Invalid) else event_of_message(message, READING)
+    if isinstance(event, Event):
+        kept = msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event)
+        assert kept == event
+        assert 0 <= event.occurred_at_ms <= INTAKE.received_at_ms
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode), st.booleans())
@@ -147,3 +122,20 @@ def test_an_amount_is_kept_to_its_last_digit() -> None:
     event = event_of({**SAMPLE, "properties": {"total": 0.1 + 0.2, "tax": 1.10}})
     assert event.custom_data.value == Decimal("0.30000000000000004")
     assert event.custom_data.tax == Decimal("1.1")
+
+
+def test_what_the_gateway_answers_by_itself_has_code_and_message_at_its_top() -> None:
+    call = Call(method="POST", path="/v1/batch", query="", headers={}, body=b"", peer="127.0.0.1")
+    answer = as_clients_read(call, no_room("the store has no room"))
+    body = msgspec.json.decode(answer.body)
+    assert (answer.status, dict(answer.headers)["retry-after"]) == (503, "1")
+    assert (body["code"], body["message"]) == ("no_room", "the store has no room")
+
+
+def test_half_an_emoji_spoils_no_batch() -> None:
+    body = rb'{"batch": [{"a": "\ud83d\ude00 \ud83d, \\ud83d"}, {}]}'
+    envelope = read_envelope(body, is_batch=True)
+    assert isinstance(envelope, Envelope)
+    assert envelope.batch is not None
+    assert msgspec.json.decode(envelope.batch[0]) == {"a": "\N{GRINNING FACE} \N{REPLACEMENT CHARACTER}, \\ud83d"}
+    assert len(envelope.batch) == 2

@@ -8,7 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
+from tests.gateway.sources.segment_mutations import CALLS, CHANGES, mutated
 from tests.support.running import ORIGIN, PUBLIC_KEY, WRITE_KEY, Running, running_gateway, wait_until
 
 JSON = dict[str, Any]
@@ -17,7 +20,8 @@ OK = {"success": True, "ok": True}
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running_gateway(tmp_path_factory.mktemp("gateway")) as running:
+    site = 'consent_categories = { Advertising = ["marketing", "sale_of_data"] }'
+    with running_gateway(tmp_path_factory.mktemp("gateway"), site=site) as running:
         yield running
 
 
@@ -194,3 +198,36 @@ def test_settings_are_told_for_a_public_key_only(gateway: Running, key: str) -> 
 def test_settings_can_be_asked_for_beforehand_and_not_be_posted_to(gateway: Running) -> None:
     assert httpx.options(f"{gateway.url}/sourceConfig/", trust_env=False).status_code == 204
     assert httpx.post(f"{gateway.url}/sourceConfig/", trust_env=False).status_code == 405
+
+
+def test_consent_is_read_by_the_site_s_table(door: Door, gateway: Running) -> None:
+    event_id = f"consent-{door.name}"
+    consent = {"categoryPreferences": {"Advertising": False, "analytics": True, "Other": True}}
+    door.post("/v1/track", a_call(messageId=event_id, context={"consent": consent}))
+    stated = {"analytics": "granted", "marketing": "denied", "sale_of_data": "denied"}
+    assert told(gateway, event_id)["consent"] == stated
+
+
+def test_an_event_of_nobody_is_taken_from_jitsu_s_clients_alone(door: Door) -> None:
+    nobody = {"event": "Product Viewed", "messageId": f"nobody-{door.name}"}
+    assert [door.post(path, nobody).status_code for path in ("/api/s/track", "/v1/track")] == [200, 400]
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_kept"), [("keep", True), ("stripLastOctet", True), ("remove", False)], ids=lambda value: str(value)
+)
+def test_the_address_is_kept_as_jitsu_s_client_asks(door: Door, gateway: Running, policy: str, is_kept: bool) -> None:
+    event_id = f"{policy}-{door.name}"
+    assert door.post("/api/s/track", a_call(messageId=event_id), {**PAGE, "x-ip-policy": policy}).json() == OK
+    names = {one["name"] for one in told(gateway, event_id)["identity"]}
+    assert ("client_ip" in names) is is_kept
+
+
+@given(st.lists(st.tuples(CHANGES, CALLS), min_size=10, max_size=40))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+def test_mutated_messages_are_never_answered_with_a_failure(
+    door: Door, messages: list[tuple[list[tuple[tuple[str, ...], Any]], str]]
+) -> None:
+    batch = [mutated(changes, call) for changes, call in messages]
+    answer = door.post("/v1/batch", {"batch": batch})
+    assert (answer.status_code, answer.json()["ok"]) == (200, True)
