@@ -175,6 +175,8 @@ def _in_words(text: str, kind: Any, value: object) -> str:
     """msgspec's fault in an operator's words. What readers of ours said is passed on; they alone see secrets."""
     if text.startswith("Invalid enum value"):
         return f"{value!r} is none of the choices; give one of {_listed(_choices(kind))}"
+    if text.startswith("Invalid value") and (tags := [str(one.__struct_config__.tag) for one in _records(kind)]):
+        return f"{text.removeprefix('Invalid value ')} is none of the choices; give one of {_listed(tags)}"
     if field := _FIELD.match(text):
         return f"{field[2]!r} is missing; give it" if field[1] == "missing required" else f"{field[2]!r} is no setting"
     match = _EXPECTED.match(text)
@@ -185,6 +187,11 @@ def _in_words(text: str, kind: Any, value: object) -> str:
     if got is not None:
         return f"is {_TYPE_WORDS.get(got, got)}; give {words}"
     return f"{str(value)[:100]!r} is not allowed; give {_described(kind) or words + _rule_in_words(rule)}"
+
+
+def _records(kind: Any) -> list[type[Struct]]:
+    """The records of a union of them."""
+    return [one for one in members(kind) if isinstance(one, type) and issubclass(one, Struct)]
 
 
 def _described(kind: Any) -> str:

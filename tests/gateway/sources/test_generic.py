@@ -148,6 +148,7 @@ def test_without_a_secret_only_these_addresses_are_let_in(address: str, is_good:
     ("signature", "rules", "fault"),
     [
         ('scheme = "none"', RULE, "sources[0].signature: 'addresses' is missing; give it"),
+        ('scheme = "md5"', RULE, "signature.scheme: 'md5' is none of the choices; give one of standard_webhooks, hmac"),
         ('scheme = "none", addresses = []', RULE, "sources[0].signature.addresses: "),
         ('scheme = "hmac", secrets = ["x"], header = "X-Sig", hsah = "md5"', RULE, "signature: 'hsah' is no setting"),
         ('scheme = "bearer", secrets = ["short"]', RULE, "signature.secrets: holds one that can be guessed"),
