@@ -62,8 +62,12 @@ def node_modules() -> None:
 
     with (CLIENTS / ".lock").open("w") as lock:
         flock(lock, LOCK_EX)
-        if not is_installed() and npm(["ci", "--no-progress"], cwd=CLIENTS) != 0:
-            pytest.skip("npm cannot install the clients here")
+        if is_installed():
+            return
+        done = npm(["ci", "--no-progress"], cwd=CLIENTS, return_completed_process=True, capture_output=True, text=True)
+        assert "EUSAGE" not in str(done.stderr), "package-lock.json is that of another package.json"
+        if done.returncode != 0:
+            pytest.skip("npm cannot install the clients here: is its registry out of reach?")
 
 
 def is_installed() -> bool:
