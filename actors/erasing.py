@@ -23,7 +23,7 @@ from store import keys
 from store.books import column_of
 from store.env import Store
 from store.errors import Unreadable
-from store.messages import Message, read_on
+from store.messages import Message, read_on, rows_after
 from store.outbox import place_of
 from store.records import (
     DELIVERY,
@@ -41,6 +41,7 @@ from store.records import (
 from store.rewriting import Draft, Rewrite
 
 ERASED_AT_ONCE: Final = 25  # messages of the person in one commit
+SAME_ID: Final = 10  # events that share an id and differ in their names, looked at
 REASON: Final = "erased"
 FACTS: Final = ("value", "currency", "shipping", "tax", "discount", "num_items", "customer_type")
 WAITING: Final = ("queued", "failed")
@@ -78,6 +79,12 @@ class Eraser:
     def holds(self, raw: bytes | None) -> bool:
         """Whether a row may be the person's."""
         return bool(self.person.sources) or holds(self._needles, raw)
+
+    def is_erased(self, site: str, event_id: str) -> bool:
+        """Whether this was the id of an event that was erased."""
+        found = rows_after(self.draft.txn, self._store, "event", keys.event_prefix(site, event_id), b"", SAME_ID)
+        rows = [self._event(key) for key, _ in found]
+        return any(row is not None and row.erased_at_ms for row in rows)
 
     def message(self, message: Message) -> bool:
         """Takes the person out of one message and all that hangs on it; False where it is not the person's."""

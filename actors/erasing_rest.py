@@ -10,9 +10,10 @@ from store import keys
 from store.env import Store
 from store.errors import Unreadable
 from store.messages import rows_after
-from store.records import DEAD, STATE, DeadLetter, PrivacyRow
+from store.records import DEAD, REPLAY, STATE, DeadLetter, PrivacyRow
 from store.rewriting import Draft
 
+REPLAYS_MOST: Final = 1_000  # more than are kept
 LETTERS, ASIDE = b"d", b"q"  # in front of a job's cursor: which database it is in
 DATABASES: Final = {LETTERS: "dead", ASIDE: "quarantine"}
 
@@ -24,6 +25,7 @@ def erase_rest(store: Store, job: PrivacyRow, now_ms: int) -> Part:
         eraser = Eraser(Draft(store, txn), store, job, lambda *_: True, now_ms)
         if not job.cursor:
             _visitors(eraser, job)
+            _examples(eraser, rows_after(txn, store, "replay", keys.REPLAYS, b"", REPLAYS_MOST))
         rows = rows_after(txn, store, DATABASES[which], b"", cursor, LOOKED_AT)
         for key, raw in rows:
             if which == LETTERS:
@@ -64,6 +66,18 @@ def _shared_visitor(eraser: Eraser, key: bytes) -> None:
     eraser.forget.append(key)
     eraser.draft.put("state", key, STATE.encode(msgspec.structs.replace(row, data=msgspec.msgpack.encode(state))))
     eraser.counts["states"] += 1
+
+
+def _examples(eraser: Eraser, rows: list[tuple[bytes, bytes]]) -> None:
+    """Replay jobs name an event for each reason to leave one out."""
+    for key, raw in rows:
+        try:
+            row = REPLAY.decode(raw)
+        except Unreadable:
+            continue
+        kept = {reason: one for reason, one in row.examples.items() if not eraser.is_erased(row.site, one)}
+        if kept != row.examples:
+            eraser.draft.put("replay", key, REPLAY.encode(msgspec.structs.replace(row, examples=kept)))
 
 
 def _letter(eraser: Eraser, key: bytes, raw: bytes, job: PrivacyRow) -> None:

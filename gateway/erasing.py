@@ -29,7 +29,6 @@ from store.writer import Writer, commit
 
 POLL_S: Final = 0.5  # how soon a job that another process made is taken up
 STEP_S: Final = 0.01  # between two steps: the writer and the loop belong to others
-AGAIN_S: Final = 0.5  # until what had to wait is looked at again
 BEHIND: Final = "waits: the mailbox holds messages from before it"
 NOT_OFFERED: Final = "{count} events were sent there; a deletion call is not offered: ask the platform"
 
@@ -99,7 +98,12 @@ class Privacy:
 
     async def _export(self, job: PrivacyRow) -> bool:
         """The file is written whole, or begun anew by the next process."""
-        name, counts = await write_export(self._hands.store, job, self._hands.open_plaintext, self._hands.now_ms())
+        try:
+            name, counts = await write_export(self._hands.store, job, self._hands.open_plaintext, self._hands.now_ms())
+        except OSError as error:
+            words = f"waits: its file cannot be written: {error.strerror}"
+            await self._commit(job, msgspec.structs.replace(job, words=words))
+            return False
         ended_ms = self._hands.now_ms()
         after = msgspec.structs.replace(
             job, phase="done", person=b"", file=name, counts=counts, words="", ended_at_ms=ended_ms
@@ -135,19 +139,17 @@ class Privacy:
                         self._hands.release(destination_key, outbox_key)
         for destination_key, count in part.settled.items():
             self._hands.settled(destination_key, -count)
-        return await self._told(after)
+        return self._told(after)
 
     def _plan(self, job: PrivacyRow, recall: Recall) -> Part:
         if job.phase == "erase":
             return erase(self._hands.store, job, recall, self._hands.now_ms())
         return erase_rest(self._hands.store, job, self._hands.now_ms())
 
-    async def _told(self, after: PrivacyRow) -> bool:
+    def _told(self, after: PrivacyRow) -> bool:
         if after.phase == "done":
             log.info("privacy_erasure_done", job=after.number, site=after.site, rows=after.counts)
-        if after.words:
-            await trio.sleep(AGAIN_S)
-        return after.phase != "done"
+        return after.phase != "done" and not after.words
 
     def _closed(self, job: PrivacyRow) -> tuple[PrivacyRow, Close]:
         """The job at its end, which knows its person no more; and its receipt. Exports of the person go with it."""

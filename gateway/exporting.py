@@ -37,12 +37,12 @@ async def write_export(
     name = f"{FOLDER}/privacy-{job.number}-{secrets.token_hex(4)}.jsonl"
     place = store.path / name
     draft = place.with_suffix(".part")
-    counts = {"event": 0, "visitor": 0}
+    counts = {"events": 0, "visitors": 0}
     _clear_drafts(store.path, job.number)
     with os.fdopen(_create(draft), "wb") as file:
         file.write(_line(_head(job, now_ms)))
         async for row in _rows(store, job, open_plaintext):
-            counts[row["record"]] += 1
+            counts[f"{row['record']}s"] += 1
             file.write(_line(row))
         file.flush()
         await trio.to_thread.run_sync(os.fsync, file.fileno())

@@ -261,4 +261,4 @@ def _show_receipt(receipt: Receipt | None, *, as_json: bool) -> None:
 
 
 def _told(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items())
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())

@@ -120,7 +120,7 @@ def tell(facts: Facts, platforms: Mapping[tuple[str, str], str], asked_for: str 
         source=row.source,
         received_at=rfc3339(row.received_at_ms),
         occurred_at=rfc3339(event.occurred_at_ms) if event is not None else None,
-        asked_for=asked_for if asked_for != row.event_id else None,
+        asked_for=asked_for if asked_for != row.event_id and not row.erased_at_ms else None,
         visitor_id=row.visitor_id,
         session_id=row.session_id,
         order_id=custom.order_id if custom is not None else None,
@@ -137,6 +137,11 @@ def tell(facts: Facts, platforms: Mapping[tuple[str, str], str], asked_for: str 
 
 
 def _summary(row: EventRow, destinations: Sequence[DestinationStory]) -> str:
+    erased = f" Its person was taken out of it at {rfc3339(row.erased_at_ms)}." if row.erased_at_ms else ""
+    return _became(row, destinations) + erased
+
+
+def _became(row: EventRow, destinations: Sequence[DestinationStory]) -> str:
     match row.status:
         case "held":
             return "It waits for its twin from the other side before anything is sent."

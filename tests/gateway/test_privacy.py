@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 
 from actors.event import CustomData, Event, UserData
 from actors.identity import email_digests, phone_digests
+from actors.runtime import KINDS
+from actors.visitor import Visitor
 from gateway import privacy
-from gateway.identifiers import Identifier, identifier
+from gateway.identifiers import Identifier, Unfit, identifier
 from gateway.privacy import Ask, Job
-from store import keys
+from store import keys, replays
 from store.env import NAMES
-from store.records import DELIVERY, EVENT
+from store.records import DEAD, DELIVERY, EVENT, ReplayRow
+from store.writer import WriteTxn
 from tests.conftest import MEMORY
 from tests.support.making import event, purchase, site, snapshot
 from tests.support.platform import FakeSender, Single
@@ -26,6 +29,13 @@ from tests.support.world import World
 
 MakeWorld = Callable[..., World]
 Clock = trio.testing.MockClock
+
+
+class Raising(Visitor):
+    """No turn of it ends well."""
+
+    def receive(self, message: Any, turn: Any) -> None:
+        raise ValueError
 
 
 class Somebody:
@@ -267,3 +277,79 @@ def test_whatever_was_mixed_one_person_goes_and_the_other_stays(
 
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         trio.run(run, folder, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def test_an_example_that_a_replay_job_kept_is_forgotten(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make(make_world)
+    await lived(world)
+    row = ReplayRow(
+        number=0, site="shop", destination="one", since_ms=0, until_ms=1, statuses=("dropped",),
+        examples={"too_old": "l1", "past_window": "l2"},
+    )  # fmt: skip
+    await world.writer.submit(replays.Start(row)).wait()
+    await erased(world, f"email:{ANNA.mail}")
+    kept = replays.get(world.store, 1)
+    assert kept is not None
+    assert kept.examples == {"past_window": "l2"}
+
+
+async def test_a_receipt_that_was_changed_shows_and_so_does_one_that_was_removed(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make(make_world)
+    await lived(world)
+    await erased(world, f"email:{ANNA.mail}")
+    await erased(world, f"email:{BERT.mail}")
+    assert [one is not None and one.is_true for one in privacy.receipts_of(world.store)] == [True, True]
+    [one] = privacy.receipts_of(world.store, who(f"email:{BERT.mail}"))
+    assert one is not None
+    assert one.number == 2
+    first = dict(world.rows("privacy"))[keys.receipt(1)]
+
+    def remove(write: WriteTxn) -> None:
+        write.delete("privacy", keys.receipt(1))
+
+    await world.writer.submit(remove).wait()
+    assert [one is not None and one.is_true for one in privacy.receipts_of(world.store)] == [False]
+    assert world.check().problems == ("receipt 2: it is not as it was written",)
+    await world.writer.submit(lambda write: write.put("privacy", keys.receipt(1), first)).wait()
+
+
+async def test_a_dead_letter_keeps_nothing_of_the_person(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make_world(snapshot(site()), kinds={**KINDS, "visitor": Raising}, has_privacy=True)
+    world.take(ANNA.log_in("l1"), BERT.log_in("l2"))
+    assert await world.run_for(1)
+    await erased(world, f"email:{ANNA.mail}")
+    letters = [DEAD.decode(raw) for _, raw in world.rows("dead")]
+    assert sorted(bool(letter.body) for letter in letters) == [False, True]
+    assert (left_of(world, ANNA), world.check().problems) == ([], ())
+
+
+async def test_a_row_set_aside_that_holds_the_person_is_deleted(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make(make_world)
+    await world.writer.submit(
+        lambda write: write.set_aside("state", b"\x01" + bytes(16), ANNA.customer.encode(), 1)
+    ).wait()
+    await erased(world, f"external_id:{ANNA.customer}")
+    assert world.rows("quarantine") == []
+
+
+async def test_what_arrives_after_the_asking_is_kept(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make(make_world)
+    await lived(world)
+    await erased(world, f"email:{ANNA.mail}")
+    world.take(ANNA.log_in("later"))
+    assert await world.run_for(1)
+    assert "later" in {row.event_id for row in world.events().values()}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("jane", "says not what it is"), ("email:jane", "no email"), ("phone:0151", "with its country"),
+     ("digest:12", "64 hexadecimal"), ("order:", "no value"), ("visitor:null", "nobody's")],
+)  # fmt: skip
+def test_what_is_no_identifier_is_told_without_being_repeated(text: str, words: str) -> None:
+    found = identifier(text)
+    assert isinstance(found, Unfit)
+    assert words in found.message
+    assert "jane" not in found.message
