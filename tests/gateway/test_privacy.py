@@ -15,11 +15,13 @@ from actors.event import CustomData, Event, UserData
 from actors.identity import email_digests, phone_digests
 from actors.runtime import KINDS
 from actors.visitor import Visitor
+from actors.work import Settlement, dropped, work_of
 from gateway import privacy
 from gateway.identifiers import Identifier, Unfit, identifier
 from gateway.privacy import Ask, Job
 from store import keys, replays
 from store.env import NAMES
+from store.outbox import Due
 from store.records import DEAD, DELIVERY, EVENT, ReplayRow
 from store.writer import WriteTxn
 from tests.conftest import MEMORY
@@ -60,6 +62,7 @@ class Somebody:
     def buy(self, event_id: str) -> tuple[Event, Event]:
         """The pixel's event and the webhook's."""
         data = CustomData(order_id=self.order, currency="EUR", properties={"note": f"for {self.customer}"})
+        event_id = f"{event_id}-{self.order}"
         pixel = purchase(event_id, custom_data=data, user_data=UserData(anonymous_id=self.visitor))
         hook = purchase(
             f"{event_id}-hook", "shopify_webhook", custom_data=data,
@@ -164,7 +167,7 @@ async def test_a_queued_and_a_failed_delivery_are_cancelled_and_never_sent(
     world.restart()
     assert await world.run_for(1_000)
     assert job.counts["cancelled"] == 6
-    assert {one for sent in (*sender.sent, *dead.sent) for one in sent.ids} == {"b2", "l2", "p2"}
+    assert {one for sent in (*sender.sent, *dead.sent) for one in sent.ids} == {"b2", "l2", f"p2-{BERT.order}"}
     rows = [DELIVERY.decode(raw) for _, raw in world.rows("delivery")]
     assert [row.reason for row in rows if row.status == "dropped"] == ["erased"] * 6
     assert world.check().problems == ()
@@ -182,6 +185,18 @@ async def test_what_the_dispatcher_has_in_hand_is_recalled(make_world: MakeWorld
     assert len(sender.ids()) == sum(row.status == "delivered" for row in statuses) < 40
     assert {row.reason for row in statuses if row.status == "dropped"} == {"erased"}
     assert (left_of(world, ANNA), world.check().problems) == ([], ())
+
+
+def test_an_attempt_that_ends_after_the_erasure_writes_nothing(make_world: MakeWorld) -> None:
+    world = make(make_world)
+    due = Due(
+        outbox_key=keys.outbox(keys.destination("shop", "one"), 0, 1, 0, 1), lane=0, due_ms=1, event_key=bytes(29),
+        event=None, body=None, delivery=None, received_at_ms=1,
+    )  # fmt: skip
+    gone = dropped(work_of(due, "shop"), "one", "platform_refused", "no", 1)
+    write = Settlement("shop")
+    world.writer.submit(write.of([gone]))
+    assert (write.gone, world.rows("delivery"), world.rows("books"), world.rows("depth")) == ([gone], [], [], [])
 
 
 async def test_a_warm_actor_does_not_write_the_person_back(make_world: MakeWorld, autojump_clock: Clock) -> None:
