@@ -71,7 +71,7 @@ class PointWriter:
         return self._writer.usage
 
     def submit(self, apply: Apply) -> Ticket:
-        is_settlement = getattr(apply, "__qualname__", "").startswith("settlement")
+        is_settlement = getattr(apply, "__qualname__", "").startswith("Settlement")
         name = self._name or ("settle" if is_settlement else "turns")
 
         def passing(write: WriteTxn) -> None:
