@@ -79,7 +79,7 @@ class Batch:
         self._current: Warm | None = None
         self.sent: list[tuple[Ref, Message]] = []
         self._touched: dict[bytes, Warm] = {}
-        self._known = Sightings(store, txn, snapshot, self.quarantine)
+        self._known = Sightings(store, txn, snapshot)
         self._puts: list[Put] = []
         self._tally = Tally()
         self.queued: dict[bytes, int] = {}  # destination key -> deliveries put into its outbox
@@ -327,6 +327,8 @@ class Batch:
 
     def freeze(self) -> Callable[[WriteTxn], None]:
         """All that the batch changes, encoded, as one function for the writer."""
+        for (database, key), raw in self._known.unreadable.items():
+            self.quarantine(database, key, raw)
         puts = self._puts
         puts += self._known.puts()
         for actor in self._touched.values():

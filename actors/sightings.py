@@ -3,8 +3,6 @@
 Reads see the store as it was when the batch began and, over it, what earlier turns of the batch wrote.
 """
 
-from collections.abc import Callable
-
 import lmdb
 
 from actors import dedup
@@ -18,18 +16,20 @@ from store.records import EVENT, SIGHTING, EventRow, Sighting
 
 LAST_GENERATION = 255
 
-Unread = Callable[[str, bytes, bytes], None]  # database, key, value of a row that cannot be read
-
 
 class Sightings:
-    """`events` holds the rows that the batch wrote; it may be written to."""
+    """`events` holds the rows that the batch wrote; it may be written to. `unreadable`: rows that cannot be read, by
+    database and key.
 
-    def __init__(self, store: Store, txn: lmdb.Transaction, snapshot: Snapshot, on_unreadable: Unread) -> None:
+    It knows no way back to its batch: in a ring of references the transaction would keep its place among the store's
+    readers until the garbage collector came by, and there are but 510."""
+
+    def __init__(self, store: Store, txn: lmdb.Transaction, snapshot: Snapshot) -> None:
         self.events: dict[bytes, EventRow] = {}
+        self.unreadable: dict[tuple[str, bytes], bytes] = {}
         self._dbs = store.dbs
         self._txn = txn
         self._snapshot = snapshot
-        self._on_unreadable = on_unreadable
         self._sightings: dict[bytes, Sighting] = {}
         self._keys: dict[tuple[str, str, str, int], bytes] = {}  # site, id, name, arrival -> key of the row
 
@@ -43,7 +43,7 @@ class Sightings:
         try:
             return EVENT.decode(raw)
         except Unreadable:
-            self._on_unreadable("event", key, raw)
+            self.unreadable["event", key] = raw
             return None
 
     def key_of(self, event: Event) -> bytes:
@@ -106,7 +106,7 @@ class Sightings:
         try:
             return SIGHTING.decode(raw) if raw is not None else None
         except Unreadable:
-            self._on_unreadable("dedup", key, raw or b"")
+            self.unreadable["dedup", key] = raw or b""
             return None
 
     def _window_ms(self, site: str) -> int:

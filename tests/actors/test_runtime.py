@@ -1,5 +1,6 @@
 """The runtime: a bad turn stands alone, actors leave memory without loss, alarms are durable, damage is set aside."""
 
+import gc
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -362,6 +363,21 @@ async def test_a_message_that_cannot_be_read_is_set_aside_and_the_shard_goes_on(
     assert set_aside(world) == {b"log\x00" + key: b"\x01damaged"}
     assert world.core.waiting() == 0
     assert world.observer.count_of("unreadable_row") == 1
+
+
+async def test_a_batch_that_is_over_is_no_reader_of_the_store_any_more(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(ONE)
+    gc.disable()  # it would come by in time, here
+    try:
+        for number in range(20):
+            world.take(event(f"e-{number}"))
+            await world.core.step()
+        readers = len(world.store.env.readers().splitlines()) - 1  # the first line has the headings
+    finally:
+        gc.enable()
+    assert readers < 5
 
 
 async def test_a_commit_that_fails_stops_the_core(make_world: MakeWorld, autojump_clock: Clock) -> None:
