@@ -1,17 +1,27 @@
-"""Fixtures of the tests that use a store: on a memory file system where there is one, checked when the test ends."""
+"""Fixtures of the tests that use a store: on a memory file system where there is one, checked when the test ends.
 
+What a terminal or a CI machine says about itself, and how fast it is, is no part of any test.
+"""
+
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from store.check import check
 from store.env import Store
 from tests.support.world import BUDGET, SHARDS, World, problems
 
 MEMORY = Path("/dev/shm")
+# How long an example takes says more about the machine than about what is tested.
+settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+for variable in ("FORCE_COLOR", "NO_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(variable, None)  # of the commands that tests start, too
 
 
 @pytest.fixture

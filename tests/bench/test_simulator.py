@@ -20,6 +20,7 @@ from bench.simulator.base import SimRequest, SimResponse
 from bench.simulator.faults import PRIVATE_ADDRESS, Faults
 
 AT_MS = 1_795_166_130_250
+PATIENT_S = 30.0
 HASH = "a" * 64
 META_PATH = "/v26.0/1234567890123456/events"
 EVENT: dict[str, Any] = {
@@ -46,7 +47,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENT_S) as client:
         yield client
 
 
@@ -225,8 +226,10 @@ async def test_connection_fails(
     simulator: Simulator, client: httpx.AsyncClient, kind: Any, error: type[Exception]
 ) -> None:
     simulator.fail("meta", Fault(kind=kind))
+    client.timeout = httpx.Timeout(PATIENT_S, read=0.5 if kind == "hang" else PATIENT_S)
     with pytest.raises(error):
         await post(client, simulator)
+    client.timeout = httpx.Timeout(PATIENT_S)
     simulator.heal("meta")
     assert (await post(client, simulator)).status_code == 200
 
@@ -378,9 +381,9 @@ async def test_runs_as_a_process_of_its_own_until_stopped(client: httpx.AsyncCli
     process = await trio.lowlevel.open_process(command, stdout=-1)
     assert process.stdout is not None
     address = (await process.stdout.receive_some()).decode().strip()
-    counts = (await client.get(f"{address}/_control/counts", timeout=5)).json()
+    counts = (await client.get(f"{address}/_control/counts")).json()
     process.send_signal(signal.SIGTERM)
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENT_S):
         assert await process.wait() == 0
     await process.stdout.aclose()
     assert set(counts) == {platform.name for platform in all_platforms()}

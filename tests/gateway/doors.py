@@ -18,6 +18,7 @@ from gateway.listener import Listener, open_listening_socket, serve_doors
 
 GIVE_UP_S = 30.0  # what is sure to come is waited for so long, on a machine however slow
 LONG = DoorBounds(linger_s=0.3)
+PATIENT = DoorBounds(linger_s=0.3, keep_alive_s=10 * GIVE_UP_S)  # what ends here does not end for being idle
 SHORT = DoorBounds(
     head_s=0.2, body_s=0.3, keep_alive_s=0.2, send_s=0.3, app_read_s=0.5, linger_s=0.1, drain_s=0.8, drain_send_s=0.2
 )

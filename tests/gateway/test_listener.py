@@ -10,14 +10,14 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from actors.observer import Observer
 from gateway.answers import DateLine
-from gateway.client import address_key
+from gateway.client import LOOPBACK, address_key
 from gateway.door import DoorBounds, log_nothing
 from gateway.failures import FailureReport
 from gateway.fast_lane import FastLane
 from gateway.listener import Listener, open_listening_socket, serve_doors
 from gateway.request_head import Head
 from gateway.wire import Wire
-from tests.gateway.doors import GIVE_UP_S, LONG, SHORT, Client, Echo, open_doors, request, wait_until
+from tests.gateway.doors import GIVE_UP_S, LONG, PATIENT, SHORT, Client, Echo, Heard, open_doors, request, wait_until
 
 
 class Watched(socket.socket):
@@ -128,6 +128,42 @@ async def test_an_application_that_fails_harms_no_neighbour() -> None:
         assert "jane" not in str(doors.heard.lines)
 
 
+class Stumbling:
+    """Another door with bugs that it does not contain itself."""
+
+    async def serve_request(self, wire: Wire, head: Head) -> bool:
+        match head.path:
+            case "/plain":
+                raise RecursionError("jane@example.com")
+            case "/several":
+                raise ExceptionGroup("several", [ValueError("jane@example.com"), OSError(errno.EIO, "disk")])
+            case _:
+                raise trio.BrokenResourceError
+
+
+async def test_whatever_a_connection_raises_ends_that_connection_alone() -> None:
+    heard = Heard()
+    report = FailureReport(observer=heard, log=heard.log)
+    lane = FastLane(handler=Echo(), other_door=Stumbling(), bounds=LONG, report=report, date=DateLine())
+    listener = Listener([open_listening_socket("127.0.0.1", 0)], lane, LONG, LOOPBACK, report)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(listener.serve)
+        async with await from_address("127.0.0.1", listener.ports[0]) as neighbour:
+            for target in ("/plain", "/several", "/lost"):
+                async with await from_address("127.0.0.1", listener.ports[0]) as client:
+                    await client.send(request("GET", target))
+                    assert await client.wait_end() == b""
+            await neighbour.send(request("POST", "/i", b"{}"))
+            assert (await neighbour.reply()).status == 200
+        await wait_until(lambda: listener.connections() == 0)
+        listener.close()
+    assert heard.failures == ["contained", "contained", "lost"]
+    assert [(action, fields["error"]) for action, fields in heard.lines] == [
+        ("connection_failure_contained", "RecursionError"),
+        ("connection_failure_contained", "ValueError"),
+    ]
+
+
 @pytest.mark.parametrize("clients", [1, 20])
 async def test_clients_that_do_not_read_cannot_hold_up_the_end(clients: int) -> None:
     streams: list[Client] = []
@@ -171,11 +207,11 @@ async def serve(sock: socket.socket, handler: Echo, task_status: trio.TaskStatus
 
 
 async def test_idle_connections_end_at_once_at_shutdown_and_nothing_is_accepted_any_more() -> None:
-    async with open_doors() as doors, await doors.connect() as idle:
+    async with open_doors(bounds=PATIENT) as doors, await doors.connect() as idle:
         await idle.send(request("POST", "/i", b"{}"))
         await idle.reply()
         doors.listener.close()
-        assert await idle.wait_end(within_s=LONG.keep_alive_s * 0.8) == b""
+        assert await idle.wait_end() == b""
         with pytest.raises(OSError, match=r"connect|refused"):
             await doors.connect()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from store import versions
 from store.env import Store
-from tests.support.running import Running, running_gateway, wait_until
+from tests.support.running import Running, running_gateway, standing_still, wait_until
 
 
 def three_free_ports() -> int:
@@ -78,11 +78,8 @@ def test_an_edge_is_not_ready_while_its_core_does_not_run_yet_goes_on_accepting(
     with running_gateway(tmp_path, server="edges = 1") as running:
         wait_until(lambda: running.get(running.url + "/readyz").status_code == 200, what="ready")
         core = next(pid for pid in running.workers() if f'"role": "core", "pid": {pid}' in running.log())
-        os.kill(core, signal.SIGSTOP)
-        try:
+        with standing_still(running, core):
             answer = wait_until(lambda: (got := running.get(running.url + "/readyz")).status_code == 503 and got)
             accepted = running.send({"event_name": "page_viewed"}).status_code
-        finally:
-            os.kill(core, signal.SIGCONT)
         wait_until(lambda: running.get(running.url + "/readyz").status_code == 200, what="ready again")
     assert (accepted, answer.json()["error"]["message"]) == (202, "the core does not run")

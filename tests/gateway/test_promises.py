@@ -3,11 +3,9 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from store.env import Store
@@ -19,6 +17,7 @@ from tests.support.running import (
     Running,
     running_gateway,
     running_simulator,
+    standing_still,
     start_gateway,
     wait_until,
 )
@@ -87,23 +86,13 @@ def test_promise_6_at_a_bound_the_caller_is_told(tmp_path: Path) -> None:
     assert int(limited.headers["retry-after"]) >= 1
 
 
-def sent_while_stopped(running: Running, core: int, one: Any) -> httpx.Response:
-    """The answer while the core stands still outside a commit: a process that is stopped within one holds the store's
-    lock, which no process that runs can take from it."""
-    for _ in range(20):
-        os.kill(core, signal.SIGSTOP)
-        with suppress(httpx.ReadTimeout):
-            return running.send(one)
-        os.kill(core, signal.SIGCONT)
-    raise AssertionError("the core was in a commit whenever it was stopped")
-
-
 def test_promise_9_edges_go_on_accepting_while_the_core_restarts(tmp_path: Path, simulator: str) -> None:
     with running_gateway(tmp_path, destinations=META, simulator=simulator, server="edges = 2") as running:
         wait_until(lambda: len(running.workers()) == 3, what="core and two edges")
         core = next(pid for pid in running.workers() if '"role": "core", "pid": ' + str(pid) in running.log())
-        while_stopped = sent_while_stopped(running, core, event("p9-stopped"))
-        os.kill(core, signal.SIGKILL)
+        with standing_still(running, core):
+            while_stopped = running.send(event("p9-stopped"))
+            os.kill(core, signal.SIGKILL)
         while_dead = running.send(event("p9-dead"))
         wait_until(lambda: delivered(running, "p9-stopped") and delivered(running, "p9-dead"), what="deliveries")
     assert (while_stopped.status_code, while_dead.status_code) == (202, 202)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.running import META, Running, running_gateway, running_simulator, start_gateway, wait_until
+from tests.support.running import (
+    META,
+    Running,
+    running_gateway,
+    running_simulator,
+    standing_still,
+    start_gateway,
+    wait_until,
+)
 
 Json = dict[str, Any]
 
@@ -91,10 +98,8 @@ def test_a_dry_run_shows_counts_and_requests_without_secrets_or_persons_and_send
 
 def test_a_job_survives_the_end_of_the_gateway_and_goes_on_where_it_was(running: Running, tmp_path: Path) -> None:
     refused(running, range(60))
-    os.kill(running.workers()[0], signal.SIGSTOP)
-    try:
+    with standing_still(running, running.workers()[0]):
         job = replay(running, "--detach")
-    finally:
         running.kill()
     assert job["state"] == "running"
     again = start_gateway(tmp_path, running.simulator)

@@ -13,7 +13,9 @@ from typing import Any
 
 import httpx
 
-READY_S = 20.0
+READY_S = 60.0  # what is sure to come is waited for so long, on a machine however slow
+REQUEST_S = 30.0
+STOP_S = 60.0
 WRITE_KEY = "wk_test"
 PUBLIC_KEY = "pk_test"
 ORIGIN = "https://shop.example.com"
@@ -53,15 +55,15 @@ class Running:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         with httpx.Client(trust_env=False) as client:
             if content is not None:
-                return client.post(self.url + path, content=content, headers=named, timeout=10)
-            return client.post(self.url + path, json=body, headers=named, timeout=10)
+                return client.post(self.url + path, content=content, headers=named, timeout=REQUEST_S)
+            return client.post(self.url + path, json=body, headers=named, timeout=REQUEST_S)
 
     def send(self, *events: Mapping[str, Any]) -> httpx.Response:
         body = {"events": list(events)} if len(events) > 1 else dict(events[0])
         return self.post("/v1/events", body, authorization=f"Bearer {WRITE_KEY}")
 
     def get(self, url: str) -> httpx.Response:
-        return httpx.get(url, trust_env=False, timeout=10)
+        return httpx.get(url, trust_env=False, timeout=REQUEST_S)
 
     def accepted(self, platform: str) -> list[Any]:
         """What the simulated platform took, oldest first."""
@@ -86,7 +88,7 @@ class Running:
         """Another `gateway` command on the same configuration."""
         call = [sys.executable, "-m", "gateway", *arguments, "--config", str(self.directory / "config.toml")]
         return subprocess.run(
-            call, capture_output=True, text=True, env=environment(), timeout=60, check=False, input=stdin
+            call, capture_output=True, text=True, env=environment(), timeout=120, check=False, input=stdin
         )
 
     def kill(self) -> None:
@@ -99,7 +101,7 @@ class Running:
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         self.process.terminate()
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=STOP_S)
 
 
 def wait_until(holds: Any, within_s: float = READY_S, what: str = "") -> Any:
@@ -111,6 +113,34 @@ def wait_until(holds: Any, within_s: float = READY_S, what: str = "") -> Any:
                 return answer
         time.sleep(0.02)
     raise AssertionError(f"not within {within_s} s: {what or holds}")
+
+
+@contextmanager
+def standing_still(running: Running, worker: int) -> Iterator[None]:
+    """A worker is stopped, outside a commit: one that is stopped within it holds the store's lock, which no process
+    that runs can take from it."""
+    for _ in range(20):
+        os.kill(worker, signal.SIGSTOP)
+        if _is_lock_free(running.directory / "data"):
+            break
+        os.kill(worker, signal.SIGCONT)
+    else:
+        raise AssertionError("the worker was in a commit whenever it was stopped")
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGCONT)
+
+
+def _is_lock_free(store: Path) -> bool:
+    """Whether another process can begin a write transaction, as opening does."""
+    opening = "import sys; from pathlib import Path; from store.env import Store; Store(Path(sys.argv[1])).close()"
+    try:
+        subprocess.run([sys.executable, "-c", opening, str(store)], timeout=5, check=True)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def environment() -> dict[str, str]:
@@ -156,7 +186,7 @@ def running_gateway(
         if running.process.poll() is None:
             running.process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                running.process.wait(timeout=20)
+                running.process.wait(timeout=STOP_S)
         running.process.kill()
         running.process.wait()
 
