@@ -106,6 +106,24 @@ def test_only_the_store_uses_lmdb_beside_the_core_that_reads_in_its_transactions
     assert users <= {"actors/batch.py", "actors/runtime.py", "actors/sightings.py", "actors/warm.py"}
 
 
+def transactions(tree: ast.AST) -> Iterator[ast.With]:
+    """Blocks of a read transaction: `with store.read()`, `with env.begin(…)`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.With):
+            calls = [one.context_expr.func for one in node.items if isinstance(one.context_expr, ast.Call)]
+            if any(isinstance(call, ast.Attribute) and call.attr in ("read", "begin") for call in calls):
+                yield node
+
+
+@pytest.mark.parametrize("package", sorted(BELOW))
+def test_no_read_transaction_is_kept_across_an_await(package: str) -> None:
+    """It would keep every page written since: the file would grow for as long as somebody else is waited for."""
+    for path in files_of(package):
+        for block in transactions(ast.parse(path.read_text())):
+            waits = [one for one in ast.walk(block) if isinstance(one, ast.Await | ast.AsyncFor | ast.AsyncWith)]
+            assert not waits, f"{path.relative_to(ROOT)}:{block.lineno} awaits in a read transaction"
+
+
 @pytest.mark.parametrize("package", [*sorted(BELOW), "bench"])
 def test_no_file_outgrows_its_job(package: str) -> None:
     for path in files_of(package):

@@ -1,5 +1,7 @@
 """Opening a store: its format, its size, its readers."""
 
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -143,6 +145,44 @@ def test_room_is_kept_for_the_ends_of_deliveries_that_wait(fast_path: Path) -> N
 def test_what_is_owed_counts_as_used() -> None:
     usage = Usage(used_bytes=80, owed_bytes=6, capacity_bytes=100, budget_bytes=100, file_bytes=90)
     assert (usage.has_room, usage.has_room_for_turns) == (False, True)
+
+
+READS_FOR_EVER = """
+import sys, time
+from pathlib import Path
+from store.env import Store
+with Store(Path(sys.argv[1]), is_readonly=True).read() as txn:
+    txn.stat()
+    print("reads", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_a_killed_reader_kept_is_free_again(store: Store) -> None:
+    """While it reads, no page that was replaced since is used again; killed, it leaves its slot to whoever looks."""
+    writer = InlineWriter(store)
+    rewrite(writer, 50)
+    with subprocess.Popen([sys.executable, "-c", READS_FOR_EVER, str(store.path)], stdout=subprocess.PIPE) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == b"reads\n"
+        before = pages(store)
+        rewrite(writer, 200)
+        kept = pages(store) - before
+        reader.kill()
+    assert kept > 200
+    assert store.env.reader_check() == 1
+    rewrite(writer, 400)
+    assert pages(store) - before - kept < kept / 4
+
+
+def rewrite(writer: InlineWriter, times: int) -> None:
+    for number in range(times):
+        writer.submit(partial(WriteTxn.put, db="config", key=b"row", value=number.to_bytes(2) * 1_000))
+
+
+def pages(store: Store) -> int:
+    """Of the file, in use or free."""
+    return int(store.env.info()["last_pgno"])
 
 
 def test_no_reader_is_left_open_by_a_read_that_ended(store: Store) -> None:
