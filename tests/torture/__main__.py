@@ -40,6 +40,7 @@ PARTS: Mapping[str, str] = {
     "f15": "f15_damaged",
     "f16": "f16_crashing_tasks",
     "f17": "f17_slow",
+    "f20": "f20_simulation",
     "b1": "b1_json",
     "b4": "b4_sockets",
     "b5": "b5_bombs",

@@ -53,7 +53,6 @@ async def run(full: bool) -> dict[str, object]:
     bounds = DoorBounds(head_s=0.3, body_s=0.3, keep_alive_s=0.3, linger_s=0.1, app_read_s=0.3)
     missed: list[str] = []
     async with open_process(bounds) as process:
-        await process.wake_other_door()
         before = await process.books()
         begun = trio.current_time()
         async with trio.open_nursery() as nursery:

@@ -24,7 +24,6 @@ from gateway.listener import Listener, open_listening_socket, serve_doors
 
 EXPORT_PIECES = 1000
 PIECE = bytes(64 * 1024)
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 ASK = b"POST /i HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -69,14 +68,6 @@ class Counting(Observer):
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     process: trio.Process
-
-    async def wake_other_door(self) -> None:
-        """Loads what is loaded late, so that counts taken from now on can be compared."""
-        async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
-            await stream.send_all(HEALTH)
-            reply = b"".join([part async for part in stream])
-        if b" 200 " not in reply[:20]:
-            raise OSError(reply[:40])
 
     async def books(self) -> Books:
         """Asked over a connection of its own; waits for a turn if there is no room."""

@@ -2,10 +2,13 @@
 
 Bars: events are shed at 85 % of the budget, turns of those acknowledged stop at 93 %, and no process ends; when the
 destination is back, all that waits is delivered at the limit; what is past its time can be purged at the limit, and
-then there is room again.
+then there is room again. The budget may also be changed under load, to a larger one, which makes room, and back to one
+that is less than what is there: nothing is lost, and no worker ends.
 """
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -24,6 +27,8 @@ DAY_MS = 24 * 3_600_000
 RETENTION_MS = 30 * DAY_MS
 LATER_MS = 40 * DAY_MS
 OVER = 0.05  # of the budget: what was under way when a bound was reached
+LEAST = 16 << 20  # the least budget there is
+MOST_RESIZED = 64 << 20
 RETRIED = 16  # deliveries that met the fault before the breaker opened; they wait 150 s for their next attempt
 
 
@@ -45,6 +50,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
     missed: list[str]
 
 
+class Resized(Struct, frozen=True, kw_only=True):
+    acknowledged: int
+    lost: int
+    taken_again_s: float  # from the order to stop, with the larger budget
+    missed: list[str]
+
+
 async def run(full: bool) -> dict[str, object]:
     """In full, with the least budget and small events too, which leave more pages to change when they go."""
     figures: dict[str, object] = {}
@@ -54,7 +66,9 @@ async def run(full: bool) -> dict[str, object]:
         name = f"{mib} MiB, events of {padding_bytes} bytes"
         figures[name] = msgspec.to_builtins(outcome)
         missed += [f"{name}: {fault}" for fault in outcome.missed]
-    return {**figures, "missed": missed}
+    resized = await _resize(MOST_RESIZED if full else LEAST)
+    figures["resized under load"] = msgspec.to_builtins(resized)
+    return {**figures, "missed": [*missed, *(f"resized: {fault}" for fault in resized.missed)]}
 
 
 async def _fill_and_drain(budget: int, padding_bytes: int) -> Outcome:
@@ -89,6 +103,43 @@ async def _fill_and_drain(budget: int, padding_bytes: int) -> Outcome:
         used_after_purge=f"{purged.used_share:.1%}",
         missed=missed,
     )
+
+
+async def _resize(budget: int) -> Resized:
+    """Stopped at the limit, started with twice the budget, and again with the old one, while events keep coming."""
+    missed: list[str] = []
+    async with platforms() as held:
+        with folder() as directory:
+            port = free_port()
+            async with loading(port, "resized", 4, padding_bytes=8_000, pause_s=0.0) as load:
+                async with _budgeted(directory, held, port, budget, missed):
+                    await load.wait_refused(20)
+                began_s = time.time()
+                async with _budgeted(directory, held, port, 2 * budget, missed):
+                    again_s = await load.wait_ack(began_s)
+                async with _budgeted(directory, held, port, budget, missed):
+                    await load.wait_refused(20)
+                    await load.end()
+                    await compare.wait_drained(load.acked, held, 60, has_meta=False)
+            compared = await compare.compare(load.acked, held, directory / "data", has_meta=False)
+    missed += compared.missed()
+    return Resized(
+        acknowledged=compared.acknowledged, lost=compared.lost, taken_again_s=round(again_s, 1), missed=missed
+    )
+
+
+@asynccontextmanager
+async def _budgeted(
+    directory: Path, held: Platforms, port: int, budget: int, missed: list[str]
+) -> AsyncIterator[Gateway]:
+    """A gateway with that budget, stopped in good order at the end of the block."""
+    setup = Setup(
+        directory=directory, platforms=held, port=port, has_meta=False, server=(f"disk_budget = {budget}",)
+    )  # fmt: skip
+    async with running(setup) as gateway:
+        yield gateway
+        code = await gateway.stop()
+        missed += [f"ended with {gateway.codes()} and {code}"] if code or gateway.codes() else []
 
 
 async def _shed_share(gateway: Gateway, load: Load, budget: int) -> float:

@@ -1,4 +1,5 @@
-"""Destinations, resolvers and networks that fail (RELIABILITY F9, F10, F11): each attempt ends in time and memory.
+"""Destinations, resolvers and networks that fail (RELIABILITY F9, F10, F11): each attempt ends in time and memory, and
+the engine makes of it what it should (f9_engine.py).
 
     python -m tests.torture_parts.f9_destinations [--full]
 
@@ -24,12 +25,13 @@ from actors.destinations.base import Request, Response
 from actors.dialing import Lookup, look_up
 from actors.tls import client_tls
 from actors.transport import Failure, Transport
-from tests.torture_parts import faults
+from tests.torture_parts import f9_engine, faults
+from tests.torture_parts.harness import bar_s
 
 OPEN = rules(allow_private=True)
 MEMORY_BYTES = 1 << 20  # an attempt may take at most
 HUNG_LOOKUPS = 100
-SCHEDULING_S = 0.5  # what a busy machine may add to a bound
+SCHEDULING_S = 0.5  # what a busy machine may add to a bound; in the short form more
 SLEEPER = """
 import socket
 listener = socket.create_server(("127.0.0.1", 0))
@@ -45,6 +47,8 @@ while True:
 
 
 PATIENT_S = 5.0
+FULL_S = 5.0  # bounds from here on are the real ones
+STOPPED_S = 2.0  # time enough for an answer of a peer that goes on
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -72,10 +76,12 @@ async def run(full: bool) -> dict[str, object]:
     missed += [f"{name}: {used} bytes" for name, used in memory.items() if used > MEMORY_BYTES]
     hole = await _black_hole(tls, bounds)
     _expect(missed, "SYN black hole", hole, "timeout", bounds.connect_s)
-    stopped = await _stopped_peer(tls, bounds)
-    _expect(missed, "stopped peer", stopped[1], "timeout", bounds.attempt_s)
-    _expect(missed, "peer that goes on", stopped[2], 200, bounds.attempt_s)
+    calm = Bounds(attempt_s=max(bounds.attempt_s, STOPPED_S), connect_s=PATIENT_S)
+    stopped = await _stopped_peer(tls, calm)
+    _expect(missed, "stopped peer", stopped[1], "timeout", calm.attempt_s)
+    _expect(missed, "peer that goes on", stopped[2], 200, calm.attempt_s)
     lookups = await _hung_lookups(tls, bounds, missed)
+    engine, missed_by_engine = await f9_engine.run(full)
     return {
         "bounds_s": [bounds.attempt_s, bounds.connect_s],
         "attempts": {name: [end.outcome, round(end.took_s, 3)] for name, end in ended.items()},
@@ -84,14 +90,15 @@ async def run(full: bool) -> dict[str, object]:
         "black_hole_s": round(hole.took_s, 3),
         "stopped_peer": [[end.outcome, round(end.took_s, 3)] for end in stopped],
         "hung_lookups": lookups,
-        "missed": missed,
+        "engine": engine,
+        "missed": [*missed, *missed_by_engine],
     }
 
 
 def _expect(missed: list[str], name: str, end: Ended, outcome: str | int, bound_s: float) -> None:
     if end.outcome != outcome:
         missed.append(f"{name}: ended as {end.outcome}, not {outcome}")
-    if end.took_s > bound_s + SCHEDULING_S:
+    if end.took_s > bound_s + bar_s(SCHEDULING_S, bound_s >= FULL_S):
         missed.append(f"{name}: took {end.took_s:.2f} s")
 
 

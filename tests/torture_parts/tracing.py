@@ -11,7 +11,7 @@ import trio
 
 from tests.torture_parts.harness import Skip
 
-ATTACH_S = 10.0
+ATTACH_S = 30.0
 
 
 def need_strace() -> None:
