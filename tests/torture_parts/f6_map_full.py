@@ -29,6 +29,7 @@ LATER_MS = 40 * DAY_MS
 OVER = 0.05  # of the budget: what was under way when a bound was reached
 LEAST = 16 << 20  # the least budget there is
 MOST_RESIZED = 64 << 20
+QUIET_S = 2.0
 RETRIED = 16  # deliveries that met the fault before the breaker opened; they wait 150 s for their next attempt
 
 
@@ -152,14 +153,19 @@ async def _shed_share(gateway: Gateway, load: Load, budget: int) -> float:
 
 
 async def _wait_delivered(load: Load, held: Platforms) -> float:
-    """Seconds until all but those few are delivered that met the fault."""
-    began_s = trio.current_time()
+    """Seconds until all but those few are delivered that met the fault; then nothing has come for a while."""
+    began_s = last_s = trio.current_time()
+    before = -1
     with trio.move_on_after(120):
-        while True:
-            if len(load.acked.keys() - held.webhook().keys()) <= RETRIED:
-                break
+        while (lacking := len(load.acked.keys() - held.webhook().keys())) > RETRIED or not _is_quiet(last_s):
+            last_s = last_s if lacking == before else trio.current_time()
+            before = lacking
             await trio.sleep(0.1)
-    return round(trio.current_time() - began_s, 1)
+    return round(last_s - began_s, 1)
+
+
+def _is_quiet(last_s: float) -> bool:
+    return trio.current_time() - last_s > QUIET_S
 
 
 def purge_later(path: Path, budget: int) -> Purged:
