@@ -18,7 +18,7 @@ from actors.event import CustomData, Event
 from actors.finding import LOOKED_AT, decode_event, event_of, visitor_key
 from actors.ip import Ip
 from actors.order import Order
-from actors.person import holds
+from actors.person import holds, may_hold
 from store import keys
 from store.books import column_of
 from store.env import Store
@@ -77,8 +77,12 @@ class Eraser:
         self._now_ms = now_ms
 
     def holds(self, raw: bytes | None) -> bool:
-        """Whether a row may be the person's."""
+        """Whether a row may be the person's, by its bytes."""
         return bool(self.person.sources) or holds(self._needles, raw)
+
+    def may_hold(self, raw: bytes | None) -> bool:
+        """The same, where a yes is looked into."""
+        return bool(self.person.sources) or may_hold(self._needles, raw)
 
     def is_erased(self, site: str, event_id: str) -> bool:
         """Whether this was the id of an event that was erased."""
@@ -93,7 +97,7 @@ class Eraser:
         main = self._event(main_key) or own
         event = event_of(message.raw)
         is_main = main is not None and self._is_whole(main)
-        if not is_main and not (event is not None and self.holds(message.raw) and self.person.has(event)):
+        if not is_main and not (event is not None and self.may_hold(message.raw) and self.person.has(event)):
             return False
         if any(row is not None and row.status == "held" for row in (own, main)):
             self.pending += 1
@@ -116,7 +120,7 @@ class Eraser:
         if body is None:
             event = event_of(self.draft.peek("log", keys.log(main.shard, main.sequence)))
         else:
-            event = decode_event(body) if self.holds(body) else None
+            event = decode_event(body) if self.may_hold(body) else None
         return event is not None and self.person.has(event)
 
     # --- rows of an event ---

@@ -10,7 +10,7 @@ import msgspec
 
 from actors import person as persons
 from actors.event import Event
-from actors.person import Kind, Values, holds
+from actors.person import Kind, Values, may_hold
 from actors.visitor import Visitor, VisitorState
 from store import keys
 from store.env import Store
@@ -33,7 +33,7 @@ def find(store: Store, job: PrivacyRow) -> PrivacyRow:
     with store.read() as txn:
         for message in read_on(txn, store, job.site, job.cursor, job.asked_at_ms):
             cursor, looked_at = message.place, looked_at + 1
-            event = event_of(message.raw) if not person.sources and holds(needles, message.raw) else None
+            event = event_of(message.raw) if not person.sources and may_hold(needles, message.raw) else None
             if event is not None and person.learn(event):
                 is_again, needles = True, person.needles()
             if looked_at >= LOOKED_AT:
@@ -56,7 +56,7 @@ def find_visitors(store: Store, job: PrivacyRow) -> PrivacyRow:
     with store.read() as txn:
         rows = rows_after(txn, store, "state", VISITORS, job.cursor, LOOKED_AT)
     for _, raw in rows:
-        row = state_of(raw) if holds(needles, raw) else None
+        row = state_of(raw) if may_hold(needles, raw) else None
         site, _, visitor_id = row.actor_key.partition("\x1f") if row is not None else ("", "", "")
         if row is not None and site == job.site:
             is_again = person.learn_visitor(visitor_id, seen(row)) or is_again

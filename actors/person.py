@@ -8,7 +8,7 @@ visitor id or an order alone tells nothing against these. A visitor id that some
 nobody is named in there is nobody's, and stays.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -20,6 +20,7 @@ from actors.identity import is_blocked, is_placeholder
 Kind = Literal["email", "phone", "external_id", "visitor", "order", "checkout", "subscription", "lead"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 SHORTEST: Final = 6  # characters of an id that is looked for in payloads
+NEEDLES_MOST: Final = 60
 LINKED_MOST: Final = 1_000  # values of a kind that are learnt
 
 Values = Mapping[Kind, frozenset[str]]
@@ -158,6 +159,11 @@ def phone_forms(digests: PhoneDigests) -> list[str]:
 def holds(needles: Iterable[bytes], raw: bytes | None) -> bool:
     """Whether one of these texts is in a row."""
     return raw is not None and any(needle in raw for needle in needles)
+
+
+def may_hold(needles: Sequence[bytes], raw: bytes | None) -> bool:
+    """The same, where a yes is looked into: to look for very many texts costs more than to read the row."""
+    return raw is not None and (len(needles) > NEEDLES_MOST or holds(needles, raw))
 
 
 def decode(raw: bytes) -> Person:

@@ -34,7 +34,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
-class Job(Struct, frozen=True, kw_only=True):
+class PrivacyJob(Struct, frozen=True, kw_only=True):
     """A job as it is shown: of the person only by which kinds of identifiers it was asked for. Times are RFC 3339;
     `file` is in the data directory."""
 
@@ -86,7 +86,7 @@ def row_of(store: Store, ask: Ask, now_ms: int) -> PrivacyRow:
     )
 
 
-async def start(store: Store, writer: Writer, ask: Ask, now_ms: int) -> Job:
+async def start(store: Store, writer: Writer, ask: Ask, now_ms: int) -> PrivacyJob:
     """Makes the job; on disk when this returns. The core takes it up within a second."""
     write = Start(row_of(store, ask, now_ms))
     await writer.submit(write).wait()
@@ -94,13 +94,13 @@ async def start(store: Store, writer: Writer, ask: Ask, now_ms: int) -> Job:
     return shown(write.row)
 
 
-def get(store: Store, number: int) -> Job | None:
+def get(store: Store, number: int) -> PrivacyJob | None:
     """Raises Unreadable."""
     row = privacy.get(store, number)
     return shown(row) if row is not None else None
 
 
-def recent(store: Store, most: int = LISTED_MOST) -> list[Job]:
+def recent(store: Store, most: int = LISTED_MOST) -> list[PrivacyJob]:
     """The latest jobs, the newest first."""
     return [shown(row) for row in privacy.recent(store, most)]
 
@@ -116,8 +116,8 @@ def receipts_of(store: Store, who: Identifier | None = None) -> list[Receipt | N
     return found
 
 
-def shown(row: PrivacyRow) -> Job:
-    return Job(
+def shown(row: PrivacyRow) -> PrivacyJob:
+    return PrivacyJob(
         id=row.number,
         kind=row.kind,
         site=row.site,

@@ -13,4 +13,5 @@ platforms.py     /api/platforms: which platforms there are, with their settings
 events.py        /api/events, /api/orders: whole stories
 deliveries.py    /api/deliveries: what is on its way and what became of it, page by page
 replays.py       /api/replays: jobs that send deliveries again
+privacy.py       /api/privacy: exports and erasures, receipts
 """

@@ -32,6 +32,7 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "events": "What became of an event, and why.",
         "deliveries": "What is on its way to the destinations.",
         "replays": "Jobs that send deliveries again.",
+        "privacy": "What is stored about a person: exported, erased.",
         "ingestion": "Where events come in. These paths take a site's keys, not the admin token.",
     }
 )
@@ -66,6 +67,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "order_id": ("As the shop sends it in custom_data.order_id.", "1001"),
     "field": ("The name of a secret setting.", "access_token"),
     "replay_id": ("The replay's id.", "1"),
+    "job_id": ("The job's id.", "1"),
 })
 # fmt: on
 ETAG_HEADER: Final = {"ETag": {"description": "The version, for If-Match.", "schema": {"type": "string"}}}

@@ -33,7 +33,7 @@ from gateway.erasing import Hands, Privacy
 from gateway.identifiers import Identifier, Unfit, identifier
 from gateway.key_mark import ring_beside
 from gateway.key_ring import BadSecretKey
-from gateway.privacy import Job, Receipt
+from gateway.privacy import PrivacyJob, Receipt
 from gateway.sealing import Sealer
 from store.env import Store
 from store.errors import StoreError
@@ -176,7 +176,7 @@ def _identifier(text: str) -> Identifier:
     return found
 
 
-def _watched(store: Store, job: Job) -> Job:
+def _watched(store: Store, job: PrivacyJob) -> PrivacyJob:
     while job.state != "done" and is_core_alive(store.path):
         time.sleep(WATCH_S)
         job = privacy.get(store, job.id) or job
@@ -229,7 +229,7 @@ def _now_ms() -> int:
 # --- the page ------------------------------------------------------------------------------------------------------
 
 
-def _show(job: Job, data_dir: Path, *, as_json: bool) -> None:
+def _show(job: PrivacyJob, data_dir: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(job))
         return

@@ -18,7 +18,7 @@ from actors.visitor import Visitor
 from actors.work import Settlement, dropped, work_of
 from gateway import privacy
 from gateway.identifiers import Identifier, Unfit, identifier
-from gateway.privacy import Ask, Job
+from gateway.privacy import Ask, PrivacyJob
 from store import keys, replays
 from store.env import NAMES
 from store.outbox import Due
@@ -110,12 +110,12 @@ def rows_of(world: World, somebody: Somebody) -> list[tuple[str, bytes, bytes]]:
     ]
 
 
-async def ask(world: World, text: str, kind: Any = "erase") -> Job:
+async def ask(world: World, text: str, kind: Any = "erase") -> PrivacyJob:
     wanted = Ask(kind=kind, site="shop", given=(who(text),), asked_by="a test")
     return await privacy.start(world.store, world.writer, wanted, world.clock.now_ms())
 
 
-async def erased(world: World, text: str, seconds: float = 3) -> Job:
+async def erased(world: World, text: str, seconds: float = 3) -> PrivacyJob:
     job = await ask(world, text)
     assert await world.run_for(seconds)
     found = privacy.get(world.store, job.id)
