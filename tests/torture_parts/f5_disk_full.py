@@ -82,10 +82,10 @@ async def run(full: bool) -> dict[str, object]:
 
 async def _while_short(gateway: Gateway) -> list[str]:
     """The gauge is set once a second; a busy machine may take longer to come to it."""
-    with trio.move_on_after(10):
-        while (await gateway.metrics()).get("gateway_room") != 0:
-            await trio.sleep(0.1)
-        return []
+    for _ in range(100):
+        if (await gateway.metrics()).get("gateway_room") == 0:
+            return []
+        await trio.sleep(0.1)
     return ["gateway_room does not say 0 while events get 503"]
 
 
