@@ -25,7 +25,7 @@ _PERSONAL = re.compile(
     | (?:tele|mobile|cell)?phones? | (?:tele|mobile|cell)?phone(?:number|no|nr|e164) | tel | telno | telefon | mobile
     | mobil | mobile(?:number|no) | msisdn | cellular | whatsapp(?:number)?
     | firstname | fname | givenname | forename | middlename | lastname | lname | surname | familyname | fullname
-    | maidenname | nameoncard | cardholder(?:name)? | vorname | nachname
+    | maidenname | displayname | nameoncard | cardholder(?:name)? | vorname | nachname
     | street | streetaddress | streetname | streetnumber | strasse | straße | address(?:(?:line)?[1-3])? | addressline
     | housenumber | dob | dateofbirth | birthdate | birthday | birthyear | yearofbirth | geburtsdatum
     | gender | sex | ssn | socialsecuritynumber | passport(?:number|no)?
@@ -36,7 +36,9 @@ _PERSONAL = re.compile(
 _PERSONS_NAME = re.compile(
     r"(?:customer|buyer|guest|contact|recipient|subscriber|member|visitor|billing|shipping|payer|sender|your|my)name"
 )
-_PERSON = re.compile(_WHOSE + r"(?:address|person|customer|buyer|guest|recipient|contact|user|billing|shipping)")
+_PERSON = re.compile(
+    _WHOSE + r"(?:address(?:es)?|(?:person|customer|buyer|guest|recipient|contact|user)s?|billing|shipping)"
+)
 _FOLD = re.compile(r"[\s_.\-\]]+")
 
 _BEFORE = frozenset(' \t\r\n\f\v<>()[]{},;:"\\/?&=#|@`\xa0“”„‘’«»')  # where an address's local part has begun

@@ -31,9 +31,9 @@ class Collector:
 
     async def handle(self, call: Call) -> Answer:
         """The answer; never raises for anything a caller can send."""
-        if segment_settings.is_settings(call.path):
-            return segment_settings.tell(self._edge, call)
         source = SOURCES.get(call.path) or (hooks.collect if call.path.startswith(hooks.PREFIX) else None)
+        if source is None and segment_settings.is_settings(call.path):
+            return segment_settings.tell(self._edge, call)
         if source is None:
             return error_answer(404, "not_found", f"nothing is at {call.path[:200]!r}")
         if call.method == "OPTIONS":

@@ -32,6 +32,12 @@ OPERATIONAL: Final = (
     "app/", "carts/", "checkouts/", "collections/", "customer.", "customers/", "discounts/", "draft_orders/",
     "fulfillments/", "inventory_items/", "inventory_levels/", "orders/", "products/", "refunds/", "themes/",
 )  # fmt: skip
+# Topics whose bodies are about goods. All others may be about a person, under names that nobody can list.
+GOODS: Final = ("collections/", "discounts/", "inventory_items/", "inventory_levels/", "products/", "themes/")
+NAMELESS: Final = (
+    "id", "order_id", "customer_id", "token", "cart_token", "checkout_token", "created_at", "updated_at", "status",
+    "financial_status", "fulfillment_status",
+)  # fmt: skip
 HEAD_CHARS: Final = 2_000  # how much is kept of a body that is no JSON
 
 Secrets = Annotated[tuple[Secret, ...], Meta(min_length=1)]
@@ -71,7 +77,8 @@ class Shopify(WebhookSource, frozen=True, kw_only=True, tag="shopify"):
         topic = hook.headers.get("x-shopify-topic", "").strip().lower()
         body = hook.json()
         if not isinstance(body, dict):
-            head = "" if topic in PRIVACY else hook.body[: HEAD_CHARS * 4].decode("utf-8", "replace")[:HEAD_CHARS]
+            is_goods = topic.startswith(GOODS)
+            head = hook.body[: HEAD_CHARS * 4].decode("utf-8", "replace")[:HEAD_CHARS] if is_goods else ""
             return _kept(topic, hook, {"unreadable": head}, "the body is no JSON object")
         if topic in PRIVACY:
             kept = _kept(topic, hook, {}, "")
@@ -105,9 +112,10 @@ class Shopify(WebhookSource, frozen=True, kw_only=True, tag="shopify"):
 
 
 def _kept(topic: str, hook: Hook, body: dict[str, Any], note: str) -> Decoded:
-    """What becomes no canonical event: its own words, for later use, without what names a person."""
+    """What becomes no canonical event, for later use: of goods the whole body, of all else what names nobody."""
     named = topic if 0 < len(topic) <= 100 and topic.isprintable() else "unknown"
-    told = {"payload": body, "topic": named}
+    nameless = {name: body[name] for name in NAMELESS if isinstance(body.get(name), str | int)}
+    told = {"payload": body if named.startswith(GOODS) else nameless, "topic": named}
     kept = {"event_name": f"shopify {named}", "event_id": _own_id(named, hook), "custom_data": told}
     return Decoded(
         (Draft(event=kept, is_internal=True),), note and f"{named}: {note}; it is kept and goes to no platform"

@@ -54,7 +54,7 @@ def test_a_url_that_names_nobody_stays_byte_for_byte(url: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["email", "E-Mail", "customerEmail", "billing_phone", "first_name", "lastName", "full_name", "street", "address1",
-     "shipping_address_line_2", "date_of_birth", "birthday", "gender", "customer_name"],
+     "shipping_address_line_2", "date_of_birth", "birthday", "gender", "customer_name", "display_name"],
 )  # fmt: skip
 def test_a_property_named_as_a_persons_is_removed(name: str) -> None:
     cleaning = Cleaning()
@@ -120,3 +120,11 @@ def test_no_plain_address_stays_in_a_query(email: str, more: str) -> None:
 def test_any_url_is_cleaned_once(path: str, query: str) -> None:
     once = Cleaning().url(f"{AT}/{path}?{query}")
     assert Cleaning().url(once) == once
+
+
+@pytest.mark.parametrize("name", ["address", "addresses", "default_address", "customers", "recipients"])
+def test_a_plain_name_in_what_is_about_persons_is_removed_from_lists_too(name: str) -> None:
+    cleaning = Cleaning()
+    kept = cleaning.properties({name: [{"name": "Jane Doe", "company": "Acme"}]})
+    assert kept == {name: [{"company": "Acme"}]}
+    assert cleaning.marks() == ["personal_removed"]
