@@ -25,6 +25,12 @@ MIB: Final = 1 << 20
 ID_FORM = "1 to 63 characters: a-z, 0-9, _ and -, the first a letter or digit"
 SourceId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description=ID_FORM)]
 
+# Fields of shops' and apps' resources that tell nothing of a person.
+NAMELESS = (
+    "id", "order_id", "customer_id", "charge_id", "subscription_id", "token", "cart_token", "checkout_token",
+    "created_at", "updated_at", "scheduled_at", "status", "financial_status", "fulfillment_status", "type",
+)  # fmt: skip
+
 _json = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -184,6 +190,11 @@ def is_one_of(given: Iterable[str], wanted: Iterable[str]) -> bool:
     right = [one.encode("utf-8", "surrogatepass") for one in wanted]
     found = [hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other) for one in given for other in right]
     return any(found)
+
+
+def nameless(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """What may be kept of a resource that may be about a person: names of people stand under names nobody can list."""
+    return {name: resource[name] for name in NAMELESS if isinstance(resource.get(name), str | int)}
 
 
 def present(fields: Mapping[str, Any]) -> dict[str, Any]:

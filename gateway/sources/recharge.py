@@ -19,7 +19,19 @@ from actors import event
 from actors.secret import Secret
 from gateway.sources import recharge_charges as charges
 from gateway.sources import recharge_subscriptions as subscriptions
-from gateway.sources.base import Decoded, Draft, Hook, Refused, Verified, WebhookSource, first, is_one_of, part, text
+from gateway.sources.base import (
+    Decoded,
+    Draft,
+    Hook,
+    Refused,
+    Verified,
+    WebhookSource,
+    first,
+    is_one_of,
+    nameless,
+    part,
+    text,
+)
 
 OLDEST_S: Final = 172_800  # the span of its retries (section 2)
 RESOURCES: Final = ("charge", "subscription", "order", "customer", "address", "onetime", "checkout")
@@ -30,7 +42,6 @@ STATUS_TOPICS: Final = {
     "refunded": "charge/refunded",
     "partially_refunded": "charge/refunded",
 }
-HEAD_CHARS: Final = 2_000  # how much is kept of a body that is no JSON
 
 
 class Recharge(WebhookSource, frozen=True, kw_only=True, tag="recharge"):
@@ -73,14 +84,13 @@ class Recharge(WebhookSource, frozen=True, kw_only=True, tag="recharge"):
         body = hook.json()
         name = next((one for one in RESOURCES if part(body, one)), None)
         if name is None:
-            head = hook.body[: HEAD_CHARS * 4].decode("utf-8", "replace")[:HEAD_CHARS]
-            return _kept("unknown", {}, {"unreadable": head}, "the body has no resource of Recharge's")
+            return _kept("unknown", {}, "the body has no resource of Recharge's")
         resource = part(body, name)
         topic = _topic(hook, name, resource)
         drafts = self._drafts(topic, resource, part(body, "customer"))
         if drafts:
             return Decoded(tuple(drafts))
-        return _kept(topic, resource, {"payload": without_hashes(body)}, _note(topic))
+        return _kept(topic, resource, _note(topic))
 
     def _drafts(self, topic: str, resource: dict[str, Any], customer: dict[str, Any]) -> list[Draft]:
         match topic:
@@ -97,13 +107,6 @@ class Recharge(WebhookSource, frozen=True, kw_only=True, tag="recharge"):
             case "subscription/cancelled":
                 return subscriptions.cancelled(resource, customer)
         return []
-
-
-def without_hashes(value: Any) -> Any:
-    """What is kept of a payload: a customer's `hash` opens the customer's portal (section 4)."""
-    if isinstance(value, dict):
-        return {name: without_hashes(inner) for name, inner in value.items() if name != "hash"}
-    return [without_hashes(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _parts(signature: str) -> Iterator[tuple[str, str]]:
@@ -130,9 +133,13 @@ def _note(topic: str) -> str:
     return "" if topic.partition("/")[0] in RESOURCES else f"{topic}: this topic is unknown"
 
 
-def _kept(topic: str, resource: dict[str, Any], told: dict[str, Any], note: str) -> Decoded:
-    """What becomes no canonical event: its own words, once for each state of its resource."""
+def _kept(topic: str, resource: dict[str, Any], note: str) -> Decoded:
+    """What becomes no canonical event: what of it names nobody, once for each state of its resource."""
     state = first(resource.get("updated_at"), resource.get("status"))
     own_id = f"{topic}.{resource_id}.{state}"[:128] if (resource_id := text(resource.get("id"))) and state else None
-    kept = {"event_name": f"recharge {topic}", "event_id": own_id, "custom_data": {**told, "topic": topic}}
+    kept = {
+        "event_name": f"recharge {topic}",
+        "event_id": own_id,
+        "custom_data": {"payload": nameless(resource), "topic": topic},
+    }
     return Decoded((Draft(event=kept, is_internal=True),), note and f"{note}; it is kept and goes to no platform")

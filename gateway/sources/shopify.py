@@ -20,7 +20,7 @@ from actors import event
 from actors.secret import Secret
 from gateway.sources import shopify_orders as orders
 from gateway.sources import shopify_people as people
-from gateway.sources.base import Decoded, Draft, Hook, Refused, Verified, WebhookSource, is_signed, text
+from gateway.sources.base import Decoded, Draft, Hook, Refused, Verified, WebhookSource, is_signed, nameless, text
 from gateway.sources.shopify_privacy import ASKED, wish
 from gateway.sources.shopify_shop import ItemId, Shop
 
@@ -34,10 +34,6 @@ OPERATIONAL: Final = (
 )  # fmt: skip
 # Topics whose bodies are about goods. All others may be about a person, under names that nobody can list.
 GOODS: Final = ("collections/", "discounts/", "inventory_items/", "inventory_levels/", "products/", "themes/")
-NAMELESS: Final = (
-    "id", "order_id", "customer_id", "token", "cart_token", "checkout_token", "created_at", "updated_at", "status",
-    "financial_status", "fulfillment_status",
-)  # fmt: skip
 HEAD_CHARS: Final = 2_000  # how much is kept of a body that is no JSON
 
 Secrets = Annotated[tuple[Secret, ...], Meta(min_length=1)]
@@ -114,8 +110,7 @@ class Shopify(WebhookSource, frozen=True, kw_only=True, tag="shopify"):
 def _kept(topic: str, hook: Hook, body: dict[str, Any], note: str) -> Decoded:
     """What becomes no canonical event, for later use: of goods the whole body, of all else what names nobody."""
     named = topic if 0 < len(topic) <= 100 and topic.isprintable() else "unknown"
-    nameless = {name: body[name] for name in NAMELESS if isinstance(body.get(name), str | int)}
-    told = {"payload": body if named.startswith(GOODS) else nameless, "topic": named}
+    told = {"payload": body if named.startswith(GOODS) else nameless(body), "topic": named}
     kept = {"event_name": f"shopify {named}", "event_id": _own_id(named, hook), "custom_data": told}
     return Decoded(
         (Draft(event=kept, is_internal=True),), note and f"{named}: {note}; it is kept and goes to no platform"
