@@ -17,7 +17,7 @@ from gateway.sources.base import part
 from gateway.sources.segment_body import Message
 from gateway.sources.segment_fields import Fields, text
 
-# As the libraries name themselves in `context.library.name`.
+# As clients name their own libraries.
 BROWSER_LIBRARIES: Final = frozenset(
     {"analytics.js", "@segment/analytics-next", "RudderLabs JavaScript SDK", "@jitsu/js", "jitsu-js"}
 )
