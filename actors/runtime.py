@@ -154,10 +154,10 @@ class Core:
         await commit(self._writer, batch.freeze())
         self._cursors.update(cursors)
         self._warm.cool(batch.touched(), sizes)
-        for destination_key, change in batch.queued.items():
+        for destination_key, change in batch.writes.queued.items():
             self.depths[destination_key] = self.depths.get(destination_key, 0) + change
         self._tell(batch)
-        self._on_commit(batch.queued)
+        self._on_commit(batch.writes.queued)
         return len(given.messages) + len(given.alarms)
 
     def settle(self, destination_key: bytes, change: int) -> None:
@@ -303,9 +303,9 @@ class Core:
     def _tell(self, batch: Batch) -> None:
         for kind, duration_s in batch.took:
             self._observer.turn_done(kind, duration_s)
-        for counted in batch.counted:
+        for counted in batch.writes.counted:
             getattr(self._observer, counted.what)(**counted.labels)
-        for (site, source, name, identifiers), count in batch.covered.items():
+        for (site, source, name, identifiers), count in batch.writes.covered.items():
             self._observer.event_identifiers(site, source, name, identifiers, count)
         self._observer.warm_actors(len(self._warm), self._warm.size_bytes)
 

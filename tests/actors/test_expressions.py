@@ -93,7 +93,7 @@ PARTS = st.sampled_from(
      ".map(x, x)", ".filter(x, x == 1)", "size(", "string(", "int(", "{'a': ", "}", "!", "null", "1.5", " in "]
 )  # fmt: skip
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.decimals() | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False) | st.text(max_size=5),  # JSON has no NaN
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
     max_leaves=8,
 )

@@ -1,0 +1,121 @@
+"""What becomes of one event when its copies are known: its row, and per destination a delivery or a reason."""
+
+from collections.abc import Mapping
+from typing import get_args
+
+import msgspec
+
+from actors.actor import Position, Processing
+from actors.coverage import coverage
+from actors.event import Event
+from actors.routing import Decision, NotRouted, decide
+from actors.snapshot import Snapshot
+from actors.writes import Writes
+from store import keys
+from store.records import DELIVERY, OUTBOX, DeliveryRow, OutboxRow
+
+NOT_ROUTED = {reason: f"not_routed:{reason}" for reason in get_args(NotRouted)}
+
+_event_encoder = msgspec.msgpack.Encoder()
+
+
+class Processor:
+    """Of one batch. `depths`: how much each outbox held before it."""
+
+    def __init__(
+        self, writes: Writes, snapshot: Snapshot, depths: Mapping[bytes, int], *, now_ms: int, outbox_limit: int
+    ) -> None:
+        self._writes = writes
+        self._snapshot = snapshot
+        self._depths = depths
+        self._now_ms = now_ms
+        self._outbox_limit = outbox_limit
+
+    def route(self, processing: Processing) -> None:
+        event, writes = processing.event, self._writes
+        key = self._settle_copies(processing)
+        covered = (event.site, event.source, event.event_name, coverage(event.user_data))
+        writes.covered[covered] = writes.covered.get(covered, 0) + 1
+        site = self._snapshot.sites.get(event.site)
+        decisions = decide(event, processing.consent, site) if site is not None else []
+        self._put_row(processing, key, decisions)
+        for decision in decisions:
+            if decision.reason is None:
+                self._enqueue(event, processing.at, key, decision.destination)
+            else:
+                writes.tally.destination(event, decision.destination, NOT_ROUTED[decision.reason])
+                writes.count("not_routed", site=event.site, destination=decision.destination, reason=decision.reason)
+
+    def _settle_copies(self, processing: Processing) -> bytes:
+        """The key of the one event; the rows of its copies point to it, and the hour that held it lets it go."""
+        event, writes = processing.event, self._writes
+        key = writes.known.key_of(event)
+        others = {copy.event_id for copy in processing.copies if copy.is_merged}
+        if processing.held_as is not None:
+            others.add(processing.held_as)
+            writes.tally.site(event, held=-1, processed=1)
+        else:
+            writes.index(event, processing.at, key)
+            writes.tally.site(event, processed=1)
+        for event_id in others - {event.event_id}:
+            other = writes.known.key_of(msgspec.structs.replace(event, event_id=event_id))
+            row = writes.known.event(other)
+            if row is not None:
+                writes.known.events[other] = msgspec.structs.replace(row, status="merged", merged_into=key)
+        return key
+
+    def _put_row(self, processing: Processing, key: bytes, decisions: list[Decision]) -> None:
+        event = processing.event
+        self._writes.event(
+            event,
+            processing.at,
+            key,
+            status="processed",
+            order=processing.order,
+            body=_event_encoder.encode(event) if processing.is_merged else None,
+            copies=processing.copies,
+            fields_from=processing.fields_from,
+            session_id=processing.session_id,
+            consent=_choices(processing),
+            consent_from=processing.consent_from,
+            last_copy_at_ms=self._last_message_ms(processing, key),
+            routed=tuple(decision.destination for decision in decisions if decision.reason is None),
+            not_routed={d.destination: d.reason for d in decisions if d.reason is not None},
+        )
+
+    def _last_message_ms(self, processing: Processing, key: bytes) -> int:
+        """An event that waited may have got further messages under the key that it keeps or takes over."""
+        row = self._writes.known.event(key) if processing.order is not None else None
+        return max(row.last_copy_at_ms, row.received_at_ms) if row is not None else 0
+
+    def _enqueue(self, event: Event, at: Position, key: bytes, destination: str) -> None:
+        writes, destination_key = self._writes, keys.destination(event.site, destination)
+        depth = self._depths.get(destination_key, 0) + writes.queued.get(destination_key, 0)
+        if depth >= self._outbox_limit:
+            self._drop(event, key, destination, f"the outbox holds {depth} deliveries, its limit")
+            return
+        writes.queued[destination_key] = writes.queued.get(destination_key, 0) + 1
+        outbox_key = keys.outbox(destination_key, keys.NEW_LANE, self._now_ms, at.shard, at.sequence)
+        writes.puts.append(("outbox", outbox_key, OUTBOX.encode(OutboxRow(key))))
+        writes.tally.destination(event, destination, "queued")
+
+    def _drop(self, event: Event, key: bytes, destination: str, words: str) -> None:
+        writes = self._writes
+        row = DeliveryRow(
+            status="dropped", destination=destination, reason="outbox_full", settled_at_ms=self._now_ms, words=words
+        )
+        delivery_key = keys.delivery(key, keys.destination(event.site, destination))
+        writes.puts.append(("delivery", delivery_key, DELIVERY.encode(row)))
+        writes.tally.destination(event, destination, "dropped:outbox_full")
+        writes.count("outbox_full", site=event.site, destination=destination)
+        found = self._snapshot.destination(event.site, destination)
+        writes.count(
+            "delivery", site=event.site, destination=destination, platform=found.platform if found else "",
+            outcome="dropped", reason="outbox_full",
+        )  # fmt: skip
+
+
+def _choices(processing: Processing) -> dict[str, str]:
+    consent = processing.consent
+    pairs = ((name, getattr(consent, name)) for name in consent.__struct_fields__)
+    return {name: choice for name, choice in pairs if choice is not None}
