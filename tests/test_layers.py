@@ -29,7 +29,7 @@ PURE = (
     *(f"actors/{name}.py" for name in (
         "carddata", "cleaning", "clickids", "coverage", "dedup", "event", "expressions", "gate", "health",
         "identity", "ip", "match_quality", "merging", "names", "order", "pacing", "personal", "quota", "rates",
-        "routing", "site", "snapshot", "visitor", "visits", "wire", "withdrawal", "work",
+        "routes", "routing", "site", "snapshot", "visitor", "visits", "wire", "withdrawal", "work",
     )),
     *(f"gateway/{name}.py" for name in (
         "checks", "client", "composing", "form", "incoming", "intake", "invalid", "stored_changes",
