@@ -29,6 +29,8 @@ Source = Literal[
 ]
 BROWSER_SOURCES: frozenset[str] = frozenset({"browser", "shopify_pixel", "events_api"})  # nobody else uses them
 
+BOT_SCORE = 60  # from here on an event counts as a bot's; ours: one strong sign, or two weak ones
+
 ActionSource = Literal["website", "app", "physical_store", "system_generated", "email", "phone_call", "chat", "other"]
 
 
@@ -193,9 +195,21 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_from_browser: bool = False  # a browser sent it, by a source that servers use too
     integrations: dict[str, bool] = {}  # "all", platforms, ids of destinations -> whether the sender wants it there
     is_id_made: bool = False  # the sender gave no event_id: the gateway made it, it cannot deduplicate
+    bot_score: int = 0  # 0 to 100, of what a browser sent: how likely it is that no person did (bots.py)
+    bot_reasons: tuple[str, ...] = ()  # and why
     marks: tuple[str, ...] = ()  # what was noticed at the edge: "late", "early", "card_removed", "personal_removed"
 
 
 def is_browser(event: Event) -> bool:
     """Whether a visitor's own browser sent it."""
     return event.is_from_browser or event.source in BROWSER_SOURCES
+
+
+def is_bot(event: Event) -> bool:
+    """Whether it counts as a bot's. What a server tells is never judged."""
+    return event.bot_score >= BOT_SCORE
+
+
+def is_test(event: Event) -> bool:
+    """Whether somebody tries the gateway out: it is no event of a shop."""
+    return event.source == "test"

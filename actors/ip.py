@@ -1,7 +1,8 @@
 """The IP actor: the activity guard of one address (IPv6: of its /64) or of one write key, as a token bucket.
 
 Each event takes a token; tokens come back at the site's rate. An empty bucket publishes a verdict, which the edge reads
-without a round trip and answers with 429; an alarm takes the verdict back when a quarter of the burst is there again.
+without a round trip and answers with 429 until a quarter of the burst is there again. The verdict stays on record for
+`SUSPECT_MS` longer, as a sign of a bot (bots.py); an alarm takes it back then.
 """
 
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from actors.actor import Actor, Message, Turn
 
 SHORTEST_MS = 1_000  # a verdict lasts at least so long, so that it does not flicker
 LONGEST_MS = 60_000
+SUSPECT_MS = 600_000
 
 
 class Activity(Message, frozen=True, kw_only=True):
@@ -70,5 +72,5 @@ class Ip(Actor[IpState]):
         self.state.limited_until_ms = turn.now_ms + wait_ms
         self.state.limited += 1
         turn.publish_verdict(site, caller, self.state.limited_until_ms)
-        turn.alarm_at(self.state.limited_until_ms)
+        turn.alarm_at(self.state.limited_until_ms + SUSPECT_MS)
         turn.count("caller_limited", site=site, kind="key" if caller.startswith("key:") else "ip")

@@ -62,6 +62,7 @@ def merge(first: Event, second: Event, known: dict[str, str] | None = None) -> M
     by_browser, by_server = _pairs(first, second)
     identified = _identified(by_browser, first, second)
     notes.add("event_id", identified)
+    least = min(first, second, key=lambda copy: copy.bot_score)  # a shop's own word that it sold proves a person
     event = msgspec.structs.replace(
         first,
         event_id=identified.event_id,
@@ -73,6 +74,8 @@ def merge(first: Event, second: Event, known: dict[str, str] | None = None) -> M
         custom_data=_custom(by_browser, by_server, notes),
         consent=strictest(by_browser[0].consent, by_browser[1].consent),
         integrations=_wanted(first.integrations, second.integrations),
+        bot_score=least.bot_score,
+        bot_reasons=least.bot_reasons,
         marks=tuple(dict.fromkeys((*first.marks, *second.marks))),
     )
     return Merged(event, notes.fields)

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from actors import dedup
 from actors.actor import Actor, Arrived, Processing, Ref, Turn
-from actors.event import PURPOSES, Consent, Event, UserData, is_browser
+from actors.event import PURPOSES, Consent, Event, UserData, is_bot, is_browser
 from actors.identity import is_blocked
 from actors.ip import Activity
 from actors.order import Copied, Opened
@@ -108,7 +108,7 @@ class Visitor(Actor[VisitorState]):
         state.last_seen_at_ms = max(state.last_seen_at_ms, now_ms)
         state.events += not is_copy
         state.purchases += not is_copy and event.event_name == "purchase_placed"
-        if is_browser(event):
+        if is_browser(event) and not is_bot(event):
             self._visit(event, message.session_id or f"{turn.random.getrandbits(128):032x}")
         for field, value in _identifiers(event.user_data):
             self._note(field, value, now_ms)

@@ -8,7 +8,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from actors.bots import Judgement, judge
 from actors.event import Event
+from actors.ip import SUSPECT_MS
 from actors.names import label
 from actors.observer import Observer, Reason
 from actors.snapshot import Site, Snapshot, key_digest
@@ -88,13 +90,24 @@ def limited(edge: Edge, caller: Caller) -> Answer | None:
     """429 while the activity guard has a verdict against the caller."""
     if not caller.bucket:
         return None
-    with edge.store.read() as txn:
-        raw = fetch(txn, edge.store.dbs["verdict"], keys.verdict(caller.site.id, caller.bucket))
-    wait_ms = keys.number_or(raw, 0) - edge.now_ms()  # a damaged verdict is none: the guard gives another
+    wait_ms = _limited_until_ms(edge, caller) - edge.now_ms()
     if wait_ms <= 0:
         return None
     wait_s = str(max(1, -(-wait_ms // 1000)))
     return error_answer(429, "rate_limited", f"too many events; try again in {wait_s} s", ("retry-after", wait_s))
+
+
+def judged(edge: Edge, call: Call, caller: Caller) -> Judgement:
+    """How likely it is that no person made a browser's request."""
+    until_ms = _limited_until_ms(edge, caller) if caller.bucket else 0
+    return judge(call.headers, is_limited=0 <= edge.now_ms() - until_ms < SUSPECT_MS)
+
+
+def _limited_until_ms(edge: Edge, caller: Caller) -> int:
+    """0 where there is no verdict; a damaged one is none: the guard gives another."""
+    with edge.store.read() as txn:
+        raw = fetch(txn, edge.store.dbs["verdict"], keys.verdict(caller.site.id, caller.bucket))
+    return keys.number_or(raw, 0)
 
 
 def plain_body(call: Call, most_bytes: int = MIB) -> bytes | Answer:

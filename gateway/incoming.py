@@ -119,6 +119,8 @@ def event_of(form: EventForm, properties: dict[str, Any], intake: Intake) -> Eve
         consent=form.consent or _NO_CONSENT,
         is_internal=intake.is_internal,
         is_id_made=form.event_id is None,
+        bot_score=intake.bot.score,
+        bot_reasons=intake.bot.reasons,
         marks=tuple(marks),
     )
 

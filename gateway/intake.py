@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from actors.bots import NO_BOT, Judgement
 from actors.event import Source
 from gateway.sealing import Sealer
 
@@ -26,6 +27,7 @@ class Intake(Struct, frozen=True, kw_only=True):
     landing_url: str | None = None  # where click ids and campaign are read from, where that is not the page
     clicked_at_ms: int | None = None  # when a click of the landing is taken to have happened
 
+    bot: Judgement = NO_BOT  # of the request, where a browser made it
     client_ip: str | None = None
     client_user_agent: str | None = None
     anonymous_id: str | None = None

@@ -27,7 +27,8 @@ IMPURE = frozenset(
 )
 PURE = (
     *(f"actors/{name}.py" for name in (
-        "carddata", "cleaning", "clickids", "coverage", "dedup", "event", "expressions", "gate", "health",
+        "bot_names", "bots", "carddata", "cleaning", "clickids", "coverage", "dedup", "event", "expressions", "gate",
+        "health",
         "identity", "ip", "match_quality", "merging", "names", "order", "pacing", "personal", "quota", "rates",
         "routes", "routing", "site", "snapshot", "visitor", "visits", "wire", "withdrawal", "work",
     )),

@@ -21,7 +21,19 @@ from gateway import cors
 from gateway.answers import JSON, error_answer
 from gateway.call import Answer, Call
 from gateway.client import is_https, is_visitor_id, opts_out, set_cookie_header, user_agent, visitor_id, without_sale
-from gateway.edge import Caller, Edge, address_of, ip_bucket, limited, plain_body, rejected, take, unavailable, unread
+from gateway.edge import (
+    Caller,
+    Edge,
+    address_of,
+    ip_bucket,
+    judged,
+    limited,
+    plain_body,
+    rejected,
+    take,
+    unavailable,
+    unread,
+)
 from gateway.incoming import Body, Intake, Invalid, parse_body, to_event
 from gateway.sources.visitor_view import identity_id, is_known, read_visitor, session_of
 
@@ -169,6 +181,7 @@ def _intake(edge: Edge, call: Call, request: Request) -> Intake:
         make_id=edge.make_id,
         default_country=site.default_country,
         sealer=edge.sealers.get(site.id),
+        bot=judged(edge, call, request.caller),
         client_ip=request.caller.address,
         client_user_agent=user_agent(call.headers),
         anonymous_id=request.visitor,

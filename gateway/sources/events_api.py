@@ -6,12 +6,25 @@ never touches another. The pixel and measurement ids of a caller are hints: what
 
 from typing import Final
 
+from actors.bots import NO_BOT
 from actors.event import Event
 from gateway import cors
 from gateway.answers import error_answer
 from gateway.call import Answer, Call
 from gateway.client import opts_out, user_agent, without_sale
-from gateway.edge import Caller, Edge, address_of, ip_bucket, limited, plain_body, rejected, take, unavailable, unread
+from gateway.edge import (
+    Caller,
+    Edge,
+    address_of,
+    ip_bucket,
+    judged,
+    limited,
+    plain_body,
+    rejected,
+    take,
+    unavailable,
+    unread,
+)
 from gateway.incoming import Intake, Invalid
 from gateway.sources.events_api_body import decode_events_api
 
@@ -53,6 +66,9 @@ async def _take(edge: Edge, call: Call, caller: Caller, raw: bytes) -> Answer:
         make_id=edge.make_id,
         default_country=site.default_country,
         sealer=edge.sealers.get(site.id),
+        bot=judged(edge, call, caller)
+        if "origin" in call.headers
+        else NO_BOT,  # a server of the shop's may post here too
         client_ip=caller.address,
         client_user_agent=user_agent(call.headers),
     )

@@ -16,7 +16,19 @@ from gateway import cors
 from gateway.answers import JSON, error_answer
 from gateway.call import Answer, Call
 from gateway.client import is_visitor_id, opts_out, user_agent, without_sale
-from gateway.edge import Caller, Edge, address_of, ip_bucket, limited, plain_body, rejected, take, unavailable, unread
+from gateway.edge import (
+    Caller,
+    Edge,
+    address_of,
+    ip_bucket,
+    judged,
+    limited,
+    plain_body,
+    rejected,
+    take,
+    unavailable,
+    unread,
+)
 from gateway.incoming import Intake, to_event
 from gateway.invalid import Invalid
 from gateway.sources.shopify import Shopify
@@ -109,6 +121,7 @@ def _event(edge: Edge, call: Call, caller: Caller, body: dict[str, Any], told: d
         make_id=edge.make_id,
         default_country=caller.site.default_country,
         sealer=edge.sealers.get(caller.site.id),
+        bot=judged(edge, call, caller),
         client_ip=caller.address,
         client_user_agent=user_agent_of(body) or user_agent(call.headers),
         anonymous_id=visitor if visitor is not None and is_visitor_id(visitor) else None,

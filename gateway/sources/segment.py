@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from actors.bots import NO_BOT
 from actors.event import Event
 from gateway import cors
 from gateway.call import SEGMENT_CALLS, SEGMENT_METRICS, Answer, Call
@@ -19,6 +20,7 @@ from gateway.edge import (
     address_of,
     ip_bucket,
     key_bucket,
+    judged,
     limited,
     plain_body,
     rejected,
@@ -124,6 +126,7 @@ def _reading(edge: Edge, call: Call, request: Request) -> Reading:
         default_country=site.default_country,
         sealer=edge.sealers.get(site.id),
         cookies=call.headers.get("cookie"),
+        bot=judged(edge, call, request.caller) if request.is_public else NO_BOT,
     )
     connection = Connection(
         address=_kept_address(address_of(edge, call), call.headers.get("x-ip-policy", "")),

@@ -7,6 +7,7 @@ import pytest
 import trio
 import trio.testing
 
+from actors.ip import SUSPECT_MS
 from store import keys
 from store.env import fetch
 from tests.support.making import DAY_MS, event, site, snapshot
@@ -18,10 +19,11 @@ IP = "ip:192.0.2.1"
 
 
 def verdict_ms(world: World, caller: str = IP) -> int | None:
-    """For how long the caller is refused."""
+    """For how long the caller is refused; None where it is not."""
     with world.store.read() as txn:
         raw = fetch(txn, world.store.dbs["verdict"], keys.verdict("shop", caller))
-    return keys.read_u64(raw) - world.clock.now_ms() if raw is not None else None
+    left_ms = keys.read_u64(raw) - world.clock.now_ms() if raw is not None else 0
+    return left_ms if left_ms > 0 else None
 
 
 def guarded(make_world: MakeWorld, **rules: Any) -> World:
@@ -54,9 +56,7 @@ async def test_a_steady_rate_below_the_limit_is_never_refused(make_world: MakeWo
     assert world.observer.count_of("caller_limited") == 0
 
 
-async def test_a_verdict_expires_by_its_alarm_and_the_bucket_fills_again(
-    make_world: MakeWorld, autojump_clock: Clock
-) -> None:
+async def test_a_verdict_expires_and_the_bucket_fills_again(make_world: MakeWorld, autojump_clock: Clock) -> None:
     world = guarded(make_world)
     flood(world, 50)
     async with world.running():
@@ -70,6 +70,18 @@ async def test_a_verdict_expires_by_its_alarm_and_the_bucket_fills_again(
         flood(world, 10, start=60)
         await trio.sleep(0.1)
         assert verdict_ms(world) is not None
+
+
+async def test_a_verdict_stays_on_record_as_a_sign_of_a_bot_until_its_alarm_takes_it_back(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = guarded(make_world)
+    flood(world, 50)
+    async with world.running():
+        await trio.sleep(SUSPECT_MS / 1000)
+        assert len(world.rows("verdict")) == 1
+        await trio.sleep(3)
+        assert world.rows("verdict") == []
 
 
 async def test_a_verdict_survives_a_restart_and_still_expires(make_world: MakeWorld, autojump_clock: Clock) -> None:

@@ -136,6 +136,7 @@ def test_a_bomb_is_refused(door: Door) -> None:
     assert door.post("/v1/batch", packed, {**basic(), "content-encoding": "gzip"}).status_code == 413
 
 
+OF_A_PERSON = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}
 PAGE = {"origin": ORIGIN, "content-type": "text/plain", **basic(PUBLIC_KEY)}
 
 
@@ -177,7 +178,7 @@ def test_a_message_that_comes_twice_counts_once(door: Door, gateway: Running) ->
 
 def test_a_visitor_of_a_browser_client_has_a_visit(door: Door, gateway: Running) -> None:
     event_id = f"visit-{door.name}"
-    door.post("/v1/p", {"messageId": event_id, "anonymousId": "visitor-1"}, PAGE)
+    door.post("/v1/p", {"messageId": event_id, "anonymousId": "visitor-1"}, {**PAGE, **OF_A_PERSON})
     assert told(gateway, event_id)["session_id"]
 
 
