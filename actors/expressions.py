@@ -7,7 +7,7 @@ measured on one core with common-expression-language 0.10, rounded up.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -57,6 +57,14 @@ class Failed(Struct, frozen=True):
     words: str
 
 
+class Size(Struct):
+    """Of a value: how many values it has in it, its longest list or object, and all its texts."""
+
+    nodes: int = 0
+    longest: int = 0
+    text_bytes: int = 0
+
+
 class Budget:
     """What the expressions of one request may cost together, in microseconds as estimated."""
 
@@ -73,16 +81,16 @@ class Budget:
 class Expression:
     """A compiled one."""
 
-    __slots__ = ("_commas", "_nested", "_program", "names", "text")
+    __slots__ = ("_commas", "_program", "names", "nested", "text")
 
     def __init__(self, text: str, variables: Collection[str]) -> None:
         """Raises BadExpression: no CEL, an unknown name, too long, or too deep."""
         if len(text) > MOST_CHARS:
             raise BadExpression(f"is longer than {MOST_CHARS} characters")
         tokens = [token for token in _TOKEN.findall(text) if not token.startswith("//")]
-        self._nested, bound = _comprehensions(tokens)
+        self.nested, bound = _comprehensions(tokens)
         self._commas = tokens.count(",")
-        self._program = _compiled(text)
+        self._program = compile_cel(text)
         self.text = text
         told = self._program.references()
         self.names = frozenset(told["variables"]) - bound - TYPES
@@ -92,39 +100,37 @@ class Expression:
 
     def evaluate(self, values: Mapping[str, Any], budget: Budget) -> Any | Missing | Failed:
         """The value, as JSON has it: amounts as decimals of 15 digits, times as RFC 3339."""
-        given = {name: _plain(values.get(name)) for name in self.names}
-        cost_us = self._cost_us(given)
+        given = {name: plain(values.get(name)) for name in self.names}
+        size = size_of(given)
+        cost_us = self.cost_us(size) if size is not None else None
         if cost_us is None or not budget.take(cost_us):
             return Failed("too much for one request: give it less, such as `item` instead of `body`")
-        try:
-            return _json(self._program.execute(given))
-        except KeyError:
-            return Missing()
-        except Exception as error:  # noqa: BLE001  the library's errors have no common class; their texts quote values
-            return Failed(f"failed: {_kind(error)}")
-        except BaseException as error:
-            if type(error).__name__ != "PanicException":  # of the library's Rust, which no class of Python's stands for
-                raise
-            return Failed("failed: a fault of the CEL library")
+        return run(self._program, given, as_json)
 
-    def _cost_us(self, given: Mapping[str, Any]) -> int | None:
-        """None where it is past all bounds."""
-        size = _size(given)
-        if size is None:
-            return None
-        steps: int = max(size.longest, self._commas + 1) ** self._nested if self._nested else 1
-        if size.text_bytes * steps * (self.text.count("+") + 1) > MOST_TEXT_BYTES * (1 if self._nested else 4):
+    def cost_us(self, size: Size) -> int | None:
+        """To evaluate it on values of that size; None where it is past all bounds."""
+        steps: int = max(size.longest, self._commas + 1) ** self.nested if self.nested else 1
+        if size.text_bytes * steps * (self.text.count("+") + 1) > MOST_TEXT_BYTES * (1 if self.nested else 4):
             return None
         return size.nodes * NODE_US + steps * (STEP_US + size.nodes // 50)
 
 
-class _Size(Struct):
-    nodes: int = 0
-    longest: int = 0
-    text_bytes: int = 0
+def run(program: "cel.Program", given: Any, convert: Callable[[Any], Any] | None = None) -> Any | Missing | Failed:
+    """What the program gives on a table of values, or on a context of the library's. `convert`: what is made of it."""
+    try:
+        found = program.execute(given)
+        return found if convert is None else convert(found)
+    except KeyError:
+        return Missing()
+    except Exception as error:  # noqa: BLE001  the library's errors have no common class; their texts quote values
+        return Failed(f"failed: {_kind(error)}")
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of the library's Rust, which no class of Python's stands for
+            raise
+        return Failed("failed: a fault of the CEL library")
 
 
-def _compiled(text: str) -> "cel.Program":
+def compile_cel(text: str) -> "cel.Program":
     import cel  # half a second, and only where there is an expression
 
     try:
@@ -160,9 +166,9 @@ def _refuse_unknown(names: Collection[str], known: Collection[str], words: str, 
         raise BadExpression(f"{unknown[0]!r} {words}; {hint}")
 
 
-def _size(given: Mapping[str, Any]) -> _Size | None:
+def size_of(given: Mapping[str, Any]) -> Size | None:
     """Of all that is handed over; None where it is nested too deep."""
-    found, level = _Size(), list(given.values())
+    found, level = Size(), list(given.values())
     for _ in range(MOST_DEPTH):
         if not level:
             return found
@@ -174,7 +180,7 @@ def _size(given: Mapping[str, Any]) -> _Size | None:
     return None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A JSON value as CEL takes it: amounts as doubles, whole numbers within 64 bits."""
     match value:
         case bool() | str() | None:
@@ -184,13 +190,13 @@ def _plain(value: Any) -> Any:
         case Decimal():
             return float(value)
         case dict():
-            return {str(name): _plain(inner) for name, inner in value.items()}
+            return {str(name): plain(inner) for name, inner in value.items()}
         case list():
-            return [_plain(inner) for inner in value]
+            return [plain(inner) for inner in value]
     return str(value)
 
 
-def _json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """A result as JSON has it. Raises TypeError for what JSON has not."""
     match value:
         case bool() | str() | int() | None:
@@ -200,9 +206,9 @@ def _json(value: Any) -> Any:
         case datetime():
             return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).isoformat()
         case list():
-            return [_json(inner) for inner in value]
+            return [as_json(inner) for inner in value]
         case dict():
-            return {str(name): _json(inner) for name, inner in value.items()}
+            return {str(name): as_json(inner) for name, inner in value.items()}
     raise TypeError("no value that JSON has")
 
 

@@ -27,9 +27,9 @@ IMPURE = frozenset(
 )
 PURE = (
     *(f"actors/{name}.py" for name in (
-        "bot_names", "bots", "carddata", "cleaning", "clickids", "coverage", "dedup", "event", "expressions", "gate",
-        "health",
-        "identity", "ip", "match_quality", "merging", "names", "order", "pacing", "personal", "quota", "rates",
+        "bot_names", "bots", "carddata", "cel_rewriting", "cel_syntax", "cleaning", "clickids", "coverage", "dedup",
+        "event", "expressions", "facts", "filters", "gate", "health", "identity", "ip", "match_quality", "merging",
+        "names", "order", "pacing", "paths", "personal", "quota", "rates",
         "routes", "routing", "site", "snapshot", "visitor", "visits", "wire", "withdrawal", "work",
     )),
     *(f"gateway/{name}.py" for name in (
