@@ -25,6 +25,7 @@ Reason = Literal[
     "consent_unknown",
     "sale_denied",
     "test_event",
+    "bot",
     # in delivery: why a delivery is dropped or does not go on
     "too_old",
     "consent_withdrawn",

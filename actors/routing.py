@@ -11,10 +11,11 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.destinations.base import Destination
-from actors.event import Consent, Event
+from actors.event import Consent, Event, is_bot, is_test
 from actors.snapshot import Site
+from actors.twins import twin_id, twin_of
 
-NotRouted = Literal["no_route", "consent_denied", "consent_unknown", "sale_denied", "test_event"]
+NotRouted = Literal["no_route", "consent_denied", "consent_unknown", "sale_denied", "test_event", "bot"]
 
 
 IDENTIFY = "identify"  # tells who a visitor is; an event for the gateway alone
@@ -30,17 +31,22 @@ class Decision(Struct, frozen=True, kw_only=True):
 
 
 def decide(event: Event, consent: Consent, site: Site) -> list[Decision]:
-    """One decision per destination of the site, in their order."""
+    """One decision per destination of the site, in their order. A test event is decided of their twins."""
     return [
-        Decision(destination=destination.id, reason=refusal(event, consent, destination, site))
+        Decision(
+            destination=twin_id(destination.id) if is_test(event) else destination.id,
+            reason=refusal(event, consent, destination, site),
+        )
         for destination in site.destinations
     ]
 
 
 def refusal(event: Event, consent: Consent, destination: Destination, site: Site) -> NotRouted | None:
     """Why the event does not go to the destination; None where it goes."""
-    if event.source == "test":
+    if is_test(event) and twin_of(destination) is None:
         return "test_event"
+    if site.bots == "drop" and is_bot(event):
+        return "bot"
     if event.is_internal or event.event_name == IDENTIFY or not destination.takes(event.event_name):
         return "no_route"
     if event.source == "events_api" and _is_left_out(event, destination):

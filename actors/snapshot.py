@@ -6,11 +6,13 @@ keys: a look-up hashes what the caller sent and asks a table, so how long it tak
 
 import hashlib
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec import Struct
 
 from actors.destinations.base import Destination
 from actors.event import Purpose, State
+from actors.twins import is_twin, real_id, twin_of
 
 DAY_MS = 86_400_000
 
@@ -33,10 +35,13 @@ class Site(Struct, frozen=True, kw_only=True):
     default_country: str | None = None  # ISO 3166-1 alpha-2, for phone numbers without a country code
     cookie_domain: str | None = None  # of the visitor cookie; None: the host that was asked
     is_events_api: bool = False  # POST / posts to this site, without a key
+    bots: Literal["keep", "drop"] = "keep"  # whether what counts as a bot's goes to platforms
     consent_categories: Mapping[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes
 
     def destination(self, destination_id: str) -> Destination | None:
-        return next((one for one in self.destinations if one.id == destination_id), None)
+        """By its id, or by that of its test twin (twins.py)."""
+        found = next((one for one in self.destinations if one.id == real_id(destination_id)), None)
+        return twin_of(found) if found is not None and is_twin(destination_id) else found
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

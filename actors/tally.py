@@ -4,9 +4,10 @@ The books are kept by site, destination and hour of arrival; the site's own coun
 """
 
 from actors.actor import Message, Ref
-from actors.event import Event
+from actors.event import Event, is_test
 from actors.site import Seen
 from store import keys
+from store.books import TEST_EVENTS
 from store.writer import WriteTxn
 
 
@@ -31,8 +32,8 @@ class Tally:
         ]
 
     def site(self, event: Event, **changes: int) -> None:
-        """Into the site's own books."""
-        counts = self._of(event, "")
+        """Into the site's own books; what is tried out has a row beside them."""
+        counts = self._of(event, TEST_EVENTS if is_test(event) else "")
         for name, change in changes.items():
             counts[name] = counts.get(name, 0) + change
 

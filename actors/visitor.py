@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from actors import dedup
 from actors.actor import Actor, Arrived, Processing, Ref, Turn
-from actors.event import PURPOSES, Consent, Event, UserData, is_bot, is_browser
+from actors.event import PURPOSES, Consent, Event, UserData, is_bot, is_browser, is_test
 from actors.identity import is_blocked
 from actors.ip import Activity
 from actors.order import Copied, Opened
@@ -56,6 +56,9 @@ class Visitor(Actor[VisitorState]):
 
     def receive(self, message: Arrived, turn: Turn) -> None:
         event = message.event
+        if is_test(event):  # it is nobody's: no copy is looked for, and nothing is learnt, held or counted
+            turn.process(Processing(event=event, at=message.at, **self._consent(event)))
+            return
         if message.caller:
             turn.send(Ref("ip", f"{event.site}\x1f{message.caller}"), Activity(at_ms=event.received_at_ms))
         found = turn.sighting(event)

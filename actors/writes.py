@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.actor import Position
-from actors.event import Event
+from actors.event import Event, is_test
 from actors.sightings import Sightings
 from actors.snapshot import Snapshot
 from actors.tally import Tally
@@ -62,9 +62,11 @@ class Writes:
             self.known.events[key] = msgspec.structs.replace(row, last_copy_at_ms=last_ms)
 
     def index(self, event: Event, at: Position, key: bytes) -> None:
-        """By time of the site, by visitor and by order."""
+        """By time of the site, by visitor and by order; a test event is of no visitor's and of no order's story."""
         received = event.received_at_ms
         self.puts.append(("site_event", keys.site_event(event.site, received, at.shard, at.sequence), key))
+        if is_test(event):
+            return
         if event.user_data.anonymous_id is not None:
             visitor_key = keys.visitor_event(event.site, event.user_data.anonymous_id, received, key)
             self.puts.append(("visitor_event", visitor_key, b""))

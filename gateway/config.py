@@ -252,5 +252,6 @@ def _site_rules(site: SiteSettings) -> Site:
         default_country=site.default_country,
         cookie_domain=site.cookie_domain,
         is_events_api=site.events_api,
+        bots=site.bots,
         consent_categories=site.consent_categories,
     )

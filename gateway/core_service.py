@@ -4,6 +4,7 @@
                   │  after each commit: wakes those that got something
 
 `publish` switches to another snapshot: destinations whose settings changed get a new dispatcher, which begins unpaused.
+The test twin of a destination (actors/twins.py) gets one with its first delivery: most are never asked for anything.
 """
 
 import time
@@ -26,6 +27,7 @@ from actors.sender import Sender
 from actors.snapshot import Snapshot
 from actors.supervision import keep_running
 from actors.taking import RESCAN_S
+from actors.twins import twin_of
 from gateway.erasing import Hands, Privacy
 from gateway.removed import Removed
 from gateway.replaying import POLL_S, Replaying
@@ -66,15 +68,16 @@ class _Running(Struct):
 
 
 class _Configured(Container[bytes]):
-    """The destinations whose outbox stays: those that run, and those that are held."""
+    """The destinations whose outbox stays: those that run or can, and those that are held."""
 
-    def __init__(self, running: Mapping[bytes, _Running], core: Core) -> None:
+    def __init__(self, running: Mapping[bytes, _Running], twins: Container[bytes], core: Core) -> None:
         self._running = running
+        self._twins = twins
         self._core = core
 
     def __contains__(self, key: object) -> bool:
         held = self._core.snapshot.held
-        return key in self._running or key in {keys.destination(site, one) for site, one in held}
+        return key in self._running or key in self._twins or key in {keys.destination(site, one) for site, one in held}
 
 
 class CoreService:
@@ -102,6 +105,7 @@ class CoreService:
         self._sealers = sealers
         self._settings = settings
         self._running: dict[bytes, _Running] = {}
+        self._twins: dict[bytes, tuple[str, Destination]] = {}  # site and test twin of each that has one
         self._retiring: dict[bytes, trio.Event] = {}  # of each destination the last to be retired, until it has ended
         self._nursery: trio.Nursery | None = None
         self._waiting = 0
@@ -115,7 +119,9 @@ class CoreService:
             on_settled=self.core.settle, at_point=at_point, rescan_s=settings.rescan_s,
             stopwatch=stopwatch, retention_ms=self._retention_ms,
         )  # fmt: skip
-        self._removed = Removed(self.core, self._hub, _Configured(self._running, self.core), self._retiring)
+        self._removed = Removed(
+            self.core, self._hub, _Configured(self._running, self._twins, self.core), self._retiring
+        )
         self._privacy = Privacy(self._hands(), poll_s=settings.replay_poll_s)
         self._replaying = Replaying(
             self.core, self._hub, self._held, outbox_limit=settings.outbox_limit, poll_s=settings.replay_poll_s
@@ -151,6 +157,7 @@ class CoreService:
         self._sealers = sealers if sealers is not None else self._sealers
         self.core.snapshot = snapshot
         wanted = {(site.id, one.id): one for site, one in snapshot.destinations()}
+        wanted |= self._twins_wanted(wanted)
         self._observer.destinations(wanted.keys())
         for key, running in list(self._running.items()):
             dispatcher = running.dispatcher
@@ -162,14 +169,25 @@ class CoreService:
             elif dispatcher.is_limping:
                 dispatcher.probe_now()
         for (site_id, _), destination in wanted.items():
-            dispatcher = self._dispatcher(site_id, destination)
-            if dispatcher.key not in self._running:
-                after = self._retiring.get(dispatcher.key)
-                running = _Running(dispatcher, trio.CancelScope(), trio.Event(), after)
-                self._running[dispatcher.key] = running
-                self._start(self._dispatch, running)
-
+            self._begin(site_id, destination)
         self._removed.wake()
+
+    def _begin(self, site_id: str, destination: Destination) -> None:
+        """Starts its dispatcher, unless it runs."""
+        dispatcher = self._dispatcher(site_id, destination)
+        if dispatcher.key not in self._running:
+            after = self._retiring.get(dispatcher.key)
+            running = _Running(dispatcher, trio.CancelScope(), trio.Event(), after)
+            self._running[dispatcher.key] = running
+            self._start(self._dispatch, running)
+
+    def _twins_wanted(self, live: Mapping[tuple[str, str], Destination]) -> dict[tuple[str, str], Destination]:
+        """Of the test twins there are those that have something to do, or had."""
+        twins = [(site, twin) for (site, _), one in live.items() if (twin := twin_of(one)) is not None]
+        self._twins.clear()
+        self._twins.update({keys.destination(site, twin.id): (site, twin) for site, twin in twins})
+        wanted = [key for key in self._twins if key in self._running or self.core.depths.get(key, 0) > 0]
+        return {(self._twins[key][0], self._twins[key][1].id): self._twins[key][1] for key in wanted}
 
     def _retention_ms(self, site: str) -> int:
         rules = self.core.snapshot.sites.get(site)
@@ -269,6 +287,8 @@ class CoreService:
             running = self._running.get(key)
             if running is not None:
                 running.dispatcher.wake()
+            elif key in self._twins and self._nursery is not None:
+                self._begin(*self._twins[key])
 
     async def _watch(self) -> None:
         """Looks now and then at what no commit tells: depths and ages."""

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.bots import Judgement, judge
-from actors.event import Event
+from actors.event import Event, is_test
 from actors.ip import SUSPECT_MS
 from actors.names import label
 from actors.observer import Observer, Reason
@@ -171,7 +171,7 @@ def rejected(edge: Edge, site: str, source: str, reason: Reason, count: int = 1)
 
 def _entry(edge: Edge, event: Event, caller: Caller, session_id: str) -> tuple[int, bytes]:
     """The shard and the encoded message: one visitor's events share a shard, and so keep their order."""
-    visitor = event.user_data.anonymous_id
+    visitor = event.user_data.anonymous_id if not is_test(event) else None
     actor_key = f"{event.site}\x1f{visitor}" if visitor else ""
     shard = keys.shard_of(actor_key or f"{event.site}\x1f{event.user_data.external_id or event.event_id}", edge.shards)
     record = LogRecord(

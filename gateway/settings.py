@@ -67,6 +67,7 @@ class SiteSettings(Struct, frozen=True, kw_only=True):
     default_country: Country | None = None
     cookie_domain: Domain | None = None
     events_api: bool = False  # POST / posts to this site, without a key
+    bots: Literal["keep", "drop"] = "keep"  # whether what counts as a bot's goes to platforms
     consent_categories: dict[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes, of Segment clients
     sources: tuple[WebhookSource, ...] = ()  # senders of webhooks
     destinations: tuple[Destination, ...] = ()

@@ -3,6 +3,9 @@
 Site (destination ""): accepted = processed + held + merged + duplicates + dead. Each destination: processed = queued +
 delivered + failed + dropped (by reason) + not routed (by reason). Rows are written by the commits they count
 (`writer.WriteTxn.count`); here they are read.
+
+Test events are in none of these: they have rows of their own, the site's under `TEST_EVENTS` in place of a destination,
+a destination's under the id of its twin (actors/twins.py).
 """
 
 from collections.abc import Iterator
@@ -16,6 +19,7 @@ from store.env import Store
 from store.errors import Unreadable
 from store.records import BOOKS, BooksRow, DeliveryRow
 
+TEST_EVENTS: Final = "~test"  # no destination has this id
 RECENT_HOURS: Final = 48  # looked at each time
 SLICES: Final = 24  # of the older hours, one is looked at each time
 SITE_COLUMNS: Final = ("processed", "held", "merged", "duplicates", "dead")
@@ -34,10 +38,15 @@ class Hour(Struct, frozen=True, kw_only=True):
 
 def imbalance(destination: str, counts: dict[str, int]) -> int:
     """How many events came in that no column accounts for; below zero: too many columns have them."""
-    if not destination:
+    if destination in ("", TEST_EVENTS):
         return counts.get("accepted", 0) - sum(counts.get(column, 0) for column in SITE_COLUMNS)
     ended = sum(count for column, count in counts.items() if column in DELIVERY_COLUMNS or column.startswith(PREFIXES))
     return counts.get("processed", 0) - ended
+
+
+def site_key(site: str, source: str) -> bytes:
+    """In a key of the books, what stands for the site itself."""
+    return keys.destination(site, TEST_EVENTS) if source == "test" else bytes(keys.DIGEST_BYTES)
 
 
 def column_of(row: DeliveryRow | None) -> str:

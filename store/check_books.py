@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import lmdb
 
 from store import keys
-from store.books import column_of, imbalance
+from store.books import column_of, imbalance, site_key
 from store.check_log import DIGEST_BYTES, watermark
 from store.env import Store
 from store.findings import Findings, decode, get, page, pages
@@ -60,7 +60,9 @@ def _dead(store: Store) -> Tallies:
             if record is None or head is None or (letter.shard, letter.sequence) in seen:
                 continue
             seen.add((letter.shard, letter.sequence))
-            counts = found.setdefault(keys.books(head.site, record.received_at_ms), Counter())
+            counts = found.setdefault(
+                keys.books(head.site, record.received_at_ms, site_key(head.site, head.source)), Counter()
+            )
             counts.update(accepted=1, dead=1)
     return found
 
@@ -138,7 +140,7 @@ def _count_message(
     main_key = own.merged_into or event_key
     main = decode(EVENT, get(txn, store, "event", main_key)) or own
     column = _column(own, main, (shard, sequence))
-    found.setdefault(hour + bytes(8), Counter()).update({"accepted": 1, column: 1})
+    found.setdefault(hour + site_key(own.site, own.source), Counter()).update({"accepted": 1, column: 1})
     if column == "processed":
         _count_deliveries(txn, store, hour, main_key, main, found)
 

@@ -88,6 +88,7 @@ class EventHead(Struct, frozen=True):
     site: str
     event_id: str
     event_name: str
+    source: str = ""
     user_data: HeadUser = HeadUser()
     custom_data: HeadCustom = HeadCustom()
 

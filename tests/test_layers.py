@@ -30,7 +30,7 @@ PURE = (
         "bot_names", "bots", "carddata", "cel_rewriting", "cel_syntax", "cleaning", "clickids", "coverage", "dedup",
         "event", "expressions", "facts", "filters", "gate", "health", "identity", "ip", "match_quality", "merging",
         "names", "order", "pacing", "paths", "personal", "quota", "rates",
-        "routes", "routing", "site", "snapshot", "visitor", "visits", "wire", "withdrawal", "work",
+        "routes", "routing", "site", "snapshot", "twins", "visitor", "visits", "wire", "withdrawal", "work",
     )),
     *(f"gateway/{name}.py" for name in (
         "checks", "client", "composing", "form", "incoming", "intake", "invalid", "stored_changes",

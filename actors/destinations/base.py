@@ -178,10 +178,14 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 class InTestMode(Struct, frozen=True):
-    """The destination as its platform's own test mode wants it. `effect`: what becomes of an event sent so."""
+    """The destination as its platform's own test mode wants it. `effect`: what becomes of an event sent so.
+
+    `may_count`: the platform may take such an event for a real one, so that only a person who knows should send it.
+    """
 
     destination: "Destination"
     effect: str
+    may_count: bool = False
 
 
 class NoTestMode(Struct, frozen=True):

@@ -133,7 +133,11 @@ class Meta(Destination, frozen=True, kw_only=True, tag="meta"):
     def in_test_mode(self) -> InTestMode | NoTestMode:
         if not self.test_event_code:
             return NoTestMode("Meta needs test_event_code to be set, from Events Manager, Test Events")
-        return InTestMode(self, "the event shows under Test Events; Meta processes it as it does others")
+        return InTestMode(
+            self,
+            "the event shows under Test Events; Meta processes it as it does others",
+            may_count=True,
+        )
 
     def credential_check(self, attempt: Attempt) -> Request | None:
         """An event too old for Meta (100/2804003), once it has looked at token and dataset."""

@@ -123,7 +123,11 @@ class TikTok(Destination, frozen=True, kw_only=True, tag="tiktok"):
     def in_test_mode(self) -> InTestMode | NoTestMode:
         if not self.test_event_code:
             return NoTestMode("TikTok needs test_event_code to be set, from Events Manager, Test Events")
-        return InTestMode(self, "the event shows under Test Events; whether reports leave it out is not documented")
+        return InTestMode(
+            self,
+            "the event shows under Test Events; whether reports leave it out is not documented",
+            may_count=True,
+        )
 
     def credential_check(self, attempt: Attempt) -> Request | None:
         """A request without events. Whether TikTok looks at the token before that is not documented, and a test event

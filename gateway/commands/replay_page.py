@@ -28,7 +28,8 @@ WORDS: Final[Mapping[str, str]] = {
     "consent_unknown": "no consent was stated, and the site counts that as denied",
     "sale_denied": "the sale of data is denied, and the platform has no way to honour that",
     "no_route": "the destination does not take events of this name any more",
-    "test_event": "test events",
+    "test_event": "test events, and the platform has no test mode in which nothing is counted",
+    "bot": "no person seems to have sent them, and the site keeps such events from all platforms",
     "unreadable": "the stored event cannot be read",
 }
 

@@ -292,6 +292,7 @@ def _why_not_routed(reason: str, consent: Mapping[str, str]) -> str:
         "consent_denied": f"consent is denied ({', '.join(denied)})",
         "consent_unknown": "no consent was stated, and the site counts that as denied",
         "sale_denied": "the sale of data is denied, and the platform has no way to honour that",
-        "test_event": "it is a test event",
+        "test_event": "it is a test event, and the platform has no test mode in which nothing is counted",
+        "bot": "no person seems to have sent it, and the site keeps such events from all platforms",
     }
     return f"Not counted: {told.get(reason, reason)}."

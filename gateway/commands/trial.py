@@ -149,7 +149,9 @@ def _refusal_in_words(reason: NotRouted, event: Event, destination: Destination)
         case "sale_denied":
             return "the event denies the sale of data, and the platform has no way to honour that"
         case "test_event":
-            return "test events go nowhere"
+            return "it is a test event, and the platform has no test mode in which nothing is counted"
+        case "bot":
+            return "no person seems to have sent it, and the site keeps such events from all platforms"
 
 
 def shown_request(request: Request, hide: Hide) -> Shown:

@@ -7,8 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from actors.event import Consent, CustomData
+from actors.destinations import Ga4
+from actors.destinations import Meta as RealMeta
+from actors.destinations.base import InTestMode
+from actors.event import BOT_SCORE, Consent, CustomData
 from actors.routing import decide, refusal
+from actors.secret import Secret
+from actors.twins import twin_of
 from tests.support.making import event, site
 from tests.support.platform import Single
 
@@ -76,8 +81,24 @@ def test_a_denied_sale_stops_where_the_platform_has_no_limited_mode() -> None:
     assert refusal(event(), GRANTED, NoSale(id="one"), site()) is None
 
 
-def test_a_test_event_goes_nowhere() -> None:
-    assert refusal(event(source="test"), GRANTED, Single(id="one"), site()) == "test_event"
+def test_a_test_event_goes_to_the_twins_of_those_that_count_nothing_in_their_test_mode() -> None:
+    live, meta = Ga4(id="ga4", measurement_id="G-1", api_secret=Secret("s")), Meta(id="meta")
+    decisions = decide(event(source="test"), GRANTED, site(live, meta, Single(id="one")))
+    told = [(one.destination, one.reason) for one in decisions]
+    assert told == [("ga4~test", None), ("meta~test", "test_event"), ("one~test", "test_event")]
+
+
+def test_a_platform_that_may_count_test_events_has_no_twin() -> None:
+    coded = RealMeta(id="meta", pixel_id="1234567890", access_token=Secret("token"), test_event_code="TEST1")
+    assert isinstance(coded.in_test_mode(), InTestMode)
+    assert twin_of(coded) is None
+
+
+def test_what_counts_as_a_bots_goes_nowhere_only_where_the_site_says_so() -> None:
+    told = structs.replace(event(), bot_score=BOT_SCORE)
+    assert refusal(told, GRANTED, Single(id="one"), site()) is None
+    assert refusal(told, GRANTED, Single(id="one"), site(bots="drop")) == "bot"
+    assert refusal(structs.replace(told, bot_score=BOT_SCORE - 1), GRANTED, Single(id="one"), site(bots="drop")) is None
 
 
 @pytest.mark.parametrize(("properties", "wanted"), [({}, "no_route"), ({"meta_event": "Purchase"}, None)])

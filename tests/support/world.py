@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from actors.actor import Actor
 from actors.dispatcher import Dispatcher, Hub
-from actors.event import Event
+from actors.event import Event, is_test
 from actors.observer import Observer
 from actors.runtime import KINDS, Core
 from actors.snapshot import Snapshot
@@ -268,8 +268,8 @@ class World:
 
 
 def _entry(event: Event, caller: str) -> tuple[int, bytes]:
-    """As the edge does: one visitor's events share a shard."""
-    visitor = event.user_data.anonymous_id
+    """As the edge does: one visitor's events share a shard, and a test event is nobody's."""
+    visitor = event.user_data.anonymous_id if not is_test(event) else None
     actor_key = f"{event.site}\x1f{visitor}" if visitor else ""
     record = LogRecord(
         kind="visitor",
