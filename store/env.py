@@ -58,6 +58,8 @@ NAMES: Final = (
     "standing",
     "replay",
     "privacy",
+    "touch",
+    "conversion",
 )
 
 

@@ -253,3 +253,87 @@ def receipt(number: int) -> bytes:
 def read_numbered(key: bytes) -> int:
     """The number after the letter of such a key. Raises Unreadable."""
     return read_u64(key[1:])
+
+
+# --- attribution ---------------------------------------------------------------------------------------------------
+
+TOUCHES, TOUCHES_BY = b"t", b"k"  # rows by site and time; what leads to them by a key that they carry
+CONVERSIONS, VERSIONS, CONVERSIONS_AT, CONVERSIONS_BY = b"c", b"v", b"s", b"k"
+TOUCH_ID_BYTES = 25
+KEY_BYTES = 16
+
+
+def touch(site: str, at_ms: int, event_key: bytes) -> bytes:
+    """A touchpoint's row, which is its id, too. Site and time first: what is past its time is one range."""
+    return TOUCHES + digest8(site) + _U64.pack(at_ms) + blake2b(event_key, digest_size=8).digest()
+
+
+def touches_from(site: str, at_ms: int) -> bytes:
+    return TOUCHES + digest8(site) + _U64.pack(at_ms)
+
+
+def touches_of(site_digest: bytes) -> bytes:
+    return TOUCHES + site_digest
+
+
+def read_touch(key: bytes) -> int:
+    """When it was."""
+    return read_u64(key[9:17])
+
+
+def touch_by(digest: bytes, touch_key: bytes) -> bytes:
+    return TOUCHES_BY + digest + touch_key[9:]
+
+
+def touches_by(digest: bytes, at_ms: int = 0) -> bytes:
+    """Where the touchpoints with this key begin that are not before that time."""
+    return TOUCHES_BY + digest + _U64.pack(at_ms)
+
+
+def read_touch_by(key: bytes, site: str) -> bytes:
+    """The touchpoint's row."""
+    return TOUCHES + digest8(site) + key[1 + KEY_BYTES :]
+
+
+def conversion(event_key: bytes) -> bytes:
+    return CONVERSIONS + event_key
+
+
+def conversion_version(event_key: bytes, version: int) -> bytes:
+    """An earlier version of it."""
+    return VERSIONS + event_key + _U64.pack(version)
+
+
+def conversion_versions(event_key: bytes) -> bytes:
+    return VERSIONS + event_key
+
+
+def conversion_at(site: str, occurred_at_ms: int, event_key: bytes) -> bytes:
+    return CONVERSIONS_AT + digest8(site) + _U64.pack(occurred_at_ms) + event_key
+
+
+def conversions_from(site: str, occurred_at_ms: int) -> bytes:
+    return CONVERSIONS_AT + digest8(site) + _U64.pack(occurred_at_ms)
+
+
+def conversions_of(site_digest: bytes) -> bytes:
+    return CONVERSIONS_AT + site_digest
+
+
+def read_conversion_at(key: bytes) -> tuple[int, bytes]:
+    """(occurred_at_ms, key of its event)."""
+    return read_u64(key[9:17]), key[17:]
+
+
+def conversion_by(digest: bytes, occurred_at_ms: int, event_key: bytes) -> bytes:
+    return CONVERSIONS_BY + digest + _U64.pack(occurred_at_ms) + event_key
+
+
+def conversions_by(digest: bytes, occurred_at_ms: int = 0) -> bytes:
+    """Where the conversions with this key begin that are not before that time."""
+    return CONVERSIONS_BY + digest + _U64.pack(occurred_at_ms)
+
+
+def read_conversion_by(key: bytes) -> bytes:
+    """The key of its event."""
+    return key[1 + KEY_BYTES + U64_BYTES :]

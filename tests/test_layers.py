@@ -71,7 +71,10 @@ def test_a_package_imports_only_those_below_it(package: str) -> None:
 
 def pure_files() -> list[Path]:
     return [ROOT / name for name in PURE] + [
-        path for path in files_of("actors/destinations") if path.name != "__init__.py"
+        path
+        for package in ("actors/destinations", "actors/attribution")
+        for path in files_of(package)
+        if path.name != "__init__.py"
     ]
 
 
