@@ -205,10 +205,24 @@ def verdict(site: str, caller: str) -> bytes:
 
 STORED_CONFIG = b"stored\x00"  # before the number of a version
 SEALING_KEY = b"sealing_key"
+ROUTES_VERSION, ROUTES_DRAFT = b"routes\x00", b"draft\x00"  # before a site
 
 
 def stored_config(version: int) -> bytes:
     return STORED_CONFIG + u64(version)
+
+
+def routes_versions(site: str) -> bytes:
+    """Before the numbers of a site's versions."""
+    return ROUTES_VERSION + digest8(site)
+
+
+def routes_version(site: str, number: int) -> bytes:
+    return routes_versions(site) + u64(number)
+
+
+def routes_draft(site: str) -> bytes:
+    return ROUTES_DRAFT + digest8(site)
 
 
 def read_stored_config(key: bytes) -> int:

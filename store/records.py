@@ -246,6 +246,14 @@ class PauseOverride(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 0
 
 
+class SiteRoutes(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The published routes of one site."""
+
+    site: str
+    routes: bytes  # JSON of a list of tables, each as under [[sites.routes]]
+    version: int  # of the document that published them
+
+
 class StoredConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of all that the store holds of the configuration."""
 
@@ -255,6 +263,7 @@ class StoredConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     destinations: tuple[StoredDestination, ...] = ()
     pauses: tuple[PauseOverride, ...] = ()
     sources: tuple[StoredSource, ...] = ()
+    routes: tuple[SiteRoutes, ...] = ()  # of sites without any the defaults hold
 
 
 class SealingKey(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ next switch.
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import lmdb
 import msgspec
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from store import keys
 from store.env import Store, fetch
-from store.errors import Unreadable
+from store.errors import StoreError, Unreadable
 from store.records import SEALING_KEY, STORED_CONFIG, SealingKey, StoredConfig
 from store.writer import Apply, Writer, WriteTxn
 
@@ -21,6 +22,7 @@ NAME = "config"
 KEPT = 100  # versions
 _END = keys.STORED_CONFIG[:-1] + b"\x01"  # after every key of a version
 
+T = TypeVar("T")
 Rows = list[tuple[bytes, bytes]]
 Change = Callable[[StoredConfig], StoredConfig]
 
@@ -31,6 +33,14 @@ class Found(Struct, frozen=True, kw_only=True):
     config: StoredConfig = StoredConfig()
     number: int = 0
     unreadable: int = 0
+
+
+class Switching(Struct, frozen=True, kw_only=True):
+    """A version that is to be written. `older`: earlier ones that change with it; `rows`: those there are."""
+
+    made: StoredConfig
+    older: list[tuple[bytes, StoredConfig]]
+    rows: Rows
 
 
 def number(store: Store) -> int:
@@ -58,31 +68,52 @@ async def switch(writer: Writer, change: Change, *, at_ms: int, words: str, is_f
     `change` is run in the writing thread, and again where another write spoiled its group. `is_for_all`: it is made of
     each older version too, in the same commit, under its own number. `words`: what was done; empty: `change` says it.
     """
-    outcome: list[StoredConfig | Exception] = []
+
+    def plan(write: WriteTxn) -> Switching:
+        return plan_switch(write, change, at_ms=at_ms, words=words, is_for_all=is_for_all)
+
+    return (await in_one_commit(writer, plan, put_switch)).made
+
+
+async def in_one_commit(writer: Writer, plan: Callable[[WriteTxn], T], put: Callable[[WriteTxn, T], None]) -> T:
+    """What `plan` made of that which the write transaction itself finds; `put` has written it. What `plan` raises is
+    raised, and nothing is kept."""
+    outcome: list[T | Exception] = []
 
     def apply(write: WriteTxn) -> None:
         outcome.clear()
-        with write.cursor(NAME) as cursor:
-            found, rows = _newest(cursor), _rows(cursor)
         try:
-            changed = change(msgspec.structs.replace(found.config, version=found.number))
-            made = msgspec.structs.replace(
-                changed, version=found.number + 1, at_ms=at_ms, change=words or changed.change
-            )
-            older = [(key, change(one)) for key, one in _readable(rows)] if is_for_all else []
+            planned = plan(write)
+        except (lmdb.Error, StoreError):
+            raise
         except Exception as error:  # noqa: BLE001  raised to the caller below: it says nothing about the write
             outcome.append(error)
             return
-        for key, config in (*older, (keys.stored_config(made.version), made)):
-            write.put(NAME, key, STORED_CONFIG.encode(config))
-        _tidy(write, rows, at_ms)
-        outcome.append(made)
+        put(write, planned)
+        outcome.append(planned)
 
     await writer.submit(apply).wait()
     (told,) = outcome
     if isinstance(told, Exception):
         raise told
     return told
+
+
+def plan_switch(write: WriteTxn, change: Change, *, at_ms: int, words: str, is_for_all: bool = False) -> Switching:
+    """As `switch`, to be written with `put_switch` in the same transaction."""
+    with write.cursor(NAME) as cursor:
+        found, rows = _newest(cursor), _rows(cursor)
+    changed = change(msgspec.structs.replace(found.config, version=found.number))
+    made = msgspec.structs.replace(changed, version=found.number + 1, at_ms=at_ms, change=words or changed.change)
+    older = [(key, change(one)) for key, one in _readable(rows)] if is_for_all else []
+    return Switching(made=made, older=older, rows=rows)
+
+
+def put_switch(write: WriteTxn, planned: Switching) -> None:
+    made = planned.made
+    for key, config in (*planned.older, (keys.stored_config(made.version), made)):
+        write.put(NAME, key, STORED_CONFIG.encode(config))
+    _tidy(write, planned.rows, made.at_ms)
 
 
 def sealing_key(store: Store) -> bytes | None:
