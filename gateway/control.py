@@ -60,11 +60,11 @@ class Control:
     ) -> None:
         """`text`: what the file held when it was accepted, where that counts instead of what it holds now."""
         self.store = store
-        self._writer = writer
+        self.writer = writer
         self.vault = vault
-        self._config_path = config_path
+        self.config_path = config_path
         self._env = env
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._text = text
 
     # --- reading ---
@@ -223,14 +223,12 @@ class Control:
             sources = tuple(resealed(one, self.vault) for one in stored.sources)
             return msgspec.structs.replace(stored, destinations=anew, sources=sources)
 
-        return await stored_config.switch(
-            self._writer, change, at_ms=self._now_ms(), words="rotate key", is_for_all=True
-        )
+        return await stored_config.switch(self.writer, change, at_ms=self.now_ms(), words="rotate key", is_for_all=True)
 
     # --- parts ---
 
     async def switch(self, change: stored_config.Change, words: str = "") -> StoredConfig:
-        return await stored_config.switch(self._writer, change, at_ms=self._now_ms(), words=words)
+        return await stored_config.switch(self.writer, change, at_ms=self.now_ms(), words=words)
 
     async def _set_paused(self, site: str, id: str, *, is_paused: bool) -> DestinationView:
         place = self._site(site)
@@ -252,7 +250,7 @@ class Control:
         return self._told(site, id)
 
     def declared_sites(self) -> tuple[DeclaredSite, ...]:
-        return declared(self._config_path, self._env, self._text() if self._text is not None else None)
+        return declared(self.config_path, self._env, self._text() if self._text is not None else None)
 
     def _site(self, site: str) -> DeclaredSite:
         sites = self.declared_sites()
@@ -268,7 +266,7 @@ class Control:
 
     def _refuse_declared(self, place: DeclaredSite, id: str) -> None:
         if _in_file(place, id) is not None:
-            where = self._config_path or "the environment"
+            where = self.config_path or "the environment"
             raise DeclaredInFile(f"{place.id}/{id} is declared by {where}; change it there")
 
     def _free_id(self, place: DeclaredSite, stored: StoredConfig, table: Mapping[str, object]) -> str:

@@ -38,6 +38,7 @@ class DeclaredSite(Struct, frozen=True, kw_only=True):
     is_sealed: bool = False  # keeps plaintext sealed
     destinations: tuple[DeclaredDestination, ...] = ()
     sources: tuple[DeclaredSource, ...] = ()
+    routes: tuple[dict[str, Any], ...] | None = None  # None: it declares none, the store's hold
 
 
 def declared(path: Path | None, env: Mapping[str, str], text: bytes | None = None) -> tuple[DeclaredSite, ...]:
@@ -61,6 +62,7 @@ def _site(table: dict[str, Any], env: Mapping[str, str], folder: Path) -> Declar
             for one, _ in reader.tables(table.get("sources", []), "sources")
         ),
         destinations=tuple(_destination(one, Reader(env, folder), is_sealed=is_sealed) for one, _ in tables),
+        routes=tuple(one for one, _ in reader.tables(table["routes"], "routes")) if "routes" in table else None,
     )
 
 

@@ -9,6 +9,7 @@ GatewayError
     AlreadyThere      a destination of this id is there
     DeclaredInFile    the file declares it: it is changed there
     VersionConflict   somebody else changed it meanwhile
+    NothingChanged    what was to be published is live already
 """
 
 from collections.abc import Sequence
@@ -56,3 +57,7 @@ class DeclaredInFile(ControlError):
 
 class VersionConflict(ControlError):
     """It was changed since the version that was named."""
+
+
+class NothingChanged(ControlError):
+    """What was to be published is live already."""

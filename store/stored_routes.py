@@ -24,6 +24,12 @@ def history(store: Store, site: str) -> list[RoutesVersion]:
     return [found for _, raw in reversed(_rows_of(store, site)) if (found := _read(raw)) is not None]
 
 
+def newest(store: Store, site: str) -> RoutesVersion | None:
+    """The newest version that can be read."""
+    with store.read() as txn, txn.cursor(db=store.dbs[NAME]) as cursor:
+        return _newest(cursor, site)
+
+
 def version(store: Store, site: str, number: int) -> RoutesVersion | None:
     """None where there is none, or it cannot be read."""
     with store.read() as txn:
@@ -38,10 +44,8 @@ def draft(store: Store, site: str) -> RoutesDraft:
 
 
 def newest_in(write: WriteTxn, site: str) -> RoutesVersion | None:
-    """The newest version that can be read."""
     with write.cursor(NAME) as cursor:
-        readable = (_read(raw) for _, raw in reversed(_rows(cursor, site)))
-        return next((one for one in readable if one is not None), None)
+        return _newest(cursor, site)
 
 
 def draft_in(write: WriteTxn, site: str) -> RoutesDraft:
@@ -85,6 +89,16 @@ def _rows(cursor: lmdb.Cursor, site: str) -> list[tuple[bytes, bytes]]:
         found.append((bytes(cursor.key()), bytes(cursor.value())))
         is_there = cursor.next()
     return found
+
+
+def _newest(cursor: lmdb.Cursor, site: str) -> RoutesVersion | None:
+    prefix = keys.routes_versions(site)
+    is_there = cursor.prev() if cursor.set_range(prefix + b"\xff" * 9) else cursor.last()
+    while is_there and bytes(cursor.key()).startswith(prefix):
+        if (found := _read(bytes(cursor.value()))) is not None:
+            return found
+        is_there = cursor.prev()
+    return None
 
 
 def _read(raw: bytes) -> RoutesVersion | None:

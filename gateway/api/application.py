@@ -19,7 +19,7 @@ from gateway.api.openapi import DESCRIPTION, SCHEME, TAGS, VERSION, Provider
 from gateway.api.parts import ApiParts
 from gateway.api.requests import BODY_BYTES
 from gateway.client import address_key, client_address
-from gateway.errors import AlreadyThere, ControlError, DeclaredInFile, NotFound, VersionConflict
+from gateway.errors import AlreadyThere, ControlError, DeclaredInFile, NotFound, NothingChanged, VersionConflict
 from gateway.key_ring import BadSecretKey
 from gateway.web import header_fields, response_of
 from store.errors import StoreFull, Unreadable
@@ -30,6 +30,7 @@ CONTROL: Mapping[type[ControlError], tuple[int, str]] = MappingProxyType(
         AlreadyThere: (409, "already_there"),
         DeclaredInFile: (409, "declared_in_file"),
         VersionConflict: (412, "version_conflict"),
+        NothingChanged: (409, "nothing_changed"),
     }
 )
 UNREADABLE = "a stored row that this needs cannot be read; `gateway check-store` names it"
