@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
+import trio
 from msgspec import Struct
 
 from gateway.control import Control
@@ -99,7 +100,7 @@ class RoutesControl:
         every fault, NotFound, DeclaredInFile, VersionConflict with what changed; the draft is then as it was."""
         place = self._changeable(site)
         tables = read_tables(routes)
-        if (checked := self._checked(place, tables)).faults:
+        if (checked := await self._checked_apart(place, tables)).faults:
             raise SettingsError(checked.faults)
         await self._put_draft(place, encoded(tables), _name(author), revision)
         return self.draft(site)
@@ -120,7 +121,7 @@ class RoutesControl:
             raise NothingChanged(f"the draft of {site} is as what is live; save another one first")
         if draft.base != live.version:
             raise VersionConflict(_moved_on(live, draft))
-        checked = self._checked(place, decoded(routes))
+        checked = await self._checked_apart(place, decoded(routes))
         if checked.faults:
             raise SettingsError(checked.faults)
         row = self._new_row(site, routes, _name(author), _note(note))
@@ -133,7 +134,7 @@ class RoutesControl:
         live, old = self._live(place), self._row(site, number)
         if decoded(old.routes) == list(live.routes):
             raise NothingChanged(f"version {number} of {site} is as what is live")
-        checked = self._checked(place, decoded(old.routes))
+        checked = await self._checked_apart(place, decoded(old.routes))
         if checked.faults:
             raise SettingsError(checked.faults)
         row = self._new_row(site, old.routes, _name(author), _note(note), of=number)
@@ -218,6 +219,10 @@ class RoutesControl:
     def _checked(self, place: DeclaredSite, routes: Sequence[Table]) -> Checked:
         views = [one for one in self._control.destinations() if one.site == place.id]
         return check_routes(routes, views)
+
+    async def _checked_apart(self, place: DeclaredSite, routes: Sequence[Table]) -> Checked:
+        """Off the loop that takes events: the first expression of a process takes half a second to compile."""
+        return await trio.to_thread.run_sync(self._checked, place, routes)
 
     def _refuse_other(self, live: LiveRoutes, draft: RoutesDraft, revision: int | None) -> None:
         """Raises VersionConflict where the draft is another than the one that was read."""

@@ -9,6 +9,8 @@ errors.py        what ends a request with an answer
 
 destinations.py  /api/destinations: which there are, what they are doing, connecting and changing them;
                  destination_records.py, trying.py
+routes.py        /api/sites/SITE/routes: the draft of a site's routes, its versions, publishing; route_records.py
+dry_runs.py      /api/sites/SITE/dry-run: what routes would do
 platforms.py     /api/platforms: which platforms there are, with their settings
 events.py        /api/events, /api/orders: whole stories
 deliveries.py    /api/deliveries: what is on its way and what became of it, page by page

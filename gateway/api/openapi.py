@@ -29,6 +29,7 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "destinations": "The platform accounts that events go to.",
         "platforms": "What can be connected.",
+        "routes": "Which events go to which destination: drafts, versions, publishing, dry runs.",
         "events": "What became of an event, and why.",
         "deliveries": "What is on its way to the destinations.",
         "replays": "Jobs that send deliveries again.",
@@ -56,6 +57,7 @@ MEANS: Final[Mapping[int, str]] = MappingProxyType({
     412: "It was changed since the version that If-Match names.",
     413: "The body is larger than 64 KiB.",
     415: "The body is packed; send it as it is.",
+    428: "If-Match is missing: say which draft was read.",
     429: "Too many wrong admin tokens from this address; Retry-After says when to try again.",
     500: "The request failed inside; the log says more.",
     503: "The store has no room.",
@@ -67,6 +69,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "order_id": ("As the shop sends it in custom_data.order_id.", "1001"),
     "field": ("The name of a secret setting.", "access_token"),
     "replay_id": ("The replay's id.", "1"),
+    "version": ("The number of a version.", "7"),
     "job_id": ("The job's id.", "1"),
 })
 # fmt: on

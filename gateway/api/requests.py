@@ -63,6 +63,13 @@ def expected_version() -> int | None:
     return int(found[1])
 
 
+def named_version() -> int | None:
+    """The version that If-Match names, which must be there; `*`: any."""
+    if "If-Match" not in request.headers:
+        refuse(428, "no_version", "say which version was read: its ETag in If-Match, or * for whatever is there")
+    return expected_version()
+
+
 def answered(record: Struct, status: int = 200, *headers: tuple[str, str]) -> Response:
     return response_of(Answer(status=status, headers=(JSON, *headers), body=msgspec.json.encode(record)))
 

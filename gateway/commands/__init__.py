@@ -10,6 +10,8 @@ destinations.py lists them, and disconnects      pausing.py pauses and resumes; 
 try_event.py    one event at one destination     trial.py makes its request and reads the answer
 try_source.py   what a sender's body would become
 replay.py       deliveries sent again            replay_page.py shows jobs, dry runs, progress
+routes.py       routes: draft, versions, publishing routes_page.py shows them
+dry_run.py      what routes would do             dry_run_page.py shows it
 privacy.py      a person's data, exported or erased
 demo.py         the main job in one command      demo_world.py, demo_traffic.py, demo_numbers.py, demo_view.py,
                                                  demo_promises.py
@@ -28,7 +30,8 @@ from gateway import exit_codes
 
 ORDER: Final = (
     "run", "demo", "connect", "destinations", "sources", "disconnect", "pause", "resume", "secret", "explain",
-    "deliveries", "stream", "try", "try-source", "replay", "privacy", "check-config", "check-store",
+    "deliveries", "stream", "routes", "dry-run", "try", "try-source", "replay", "privacy", "check-config",
+    "check-store",
 )  # fmt: skip
 MODULES: Final[Mapping[str, str]] = {
     "demo": "gateway.commands.demo:demo",
@@ -42,6 +45,7 @@ MODULES: Final[Mapping[str, str]] = {
     "explain": "gateway.commands.explain:explain",
     "deliveries": "gateway.commands.deliveries:deliveries",
     "stream": "gateway.commands.stream:stream",
+    "routes": "gateway.commands.routes:routes",
     "try": "gateway.commands.try_event:try_event",
     "try-source": "gateway.commands.try_source:try_source",
     "replay": "gateway.commands.replay:replay",
