@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from actors.destinations.base import Destination
 from actors.event import Purpose, State
+from actors.routes import Route
 from actors.twins import is_twin, real_id, twin_of
 
 DAY_MS = 86_400_000
@@ -37,6 +38,7 @@ class Site(Struct, frozen=True, kw_only=True):
     is_events_api: bool = False  # POST / posts to this site, without a key
     bots: Literal["keep", "drop"] = "keep"  # whether what counts as a bot's goes to platforms
     consent_categories: Mapping[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes
+    routes: tuple[Route, ...] = ()  # of a destination without any its own event names decide
 
     def destination(self, destination_id: str) -> Destination | None:
         """By its id, or by that of its test twin (twins.py)."""

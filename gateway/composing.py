@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.destinations.base import Destination
+from gateway.composing_routes import Older, no_older, with_routes
 from gateway.errors import SettingsError
 from gateway.settings import Config, SiteSettings
 from gateway.stored_destinations import opened_table, read_destination, unopened_destination
@@ -26,8 +27,9 @@ class Composed(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def compose(config: Config, stored: StoredConfig, vault: Vault) -> Composed:
-    """`config`: the file's, or the environment's. Raises BadSecretKey where secrets are stored and there is no key."""
+def compose(config: Config, stored: StoredConfig, vault: Vault, older: Older = no_older) -> Composed:
+    """`config`: the file's, or the environment's. `older`: versions of routes that may take the place of one that
+    cannot be read. Raises BadSecretKey where secrets are stored and there is no key."""
     sites = {site.id: _with_pauses(site, stored) for site in config.sites}
     faults: list[str] = []
     notes: list[str] = []
@@ -45,6 +47,7 @@ def compose(config: Config, stored: StoredConfig, vault: Vault) -> Composed:
             sites[site.id] = msgspec.structs.replace(site, destinations=(*site.destinations, destination))
     for connected in stored.sources:
         _add_source(sites, connected, vault, faults, notes)
+    sites = {id: with_routes(site, stored, config.origin, older, faults, notes) for id, site in sites.items()}
     composed = msgspec.structs.replace(config, sites=tuple(sites.values()), held=tuple(held))
     return Composed(config=composed, faults=tuple(faults), notes=tuple(notes))
 

@@ -20,6 +20,7 @@ from actors.snapshot import DAY_MS, Site, Snapshot, key_digest
 from gateway.config_checks import Placed, check_destinations, check_server, check_sites
 from gateway.config_env import VARIABLES, site_table
 from gateway.config_reader import Fault, Reader
+from gateway.config_routes import read_routes
 from gateway.config_sources import read_sources
 from gateway.errors import ConfigError
 from gateway.settings import Config, ServerSettings, SiteSettings
@@ -43,7 +44,7 @@ FILE_BYTES = 4_000_000
 HOUR_MS = 3_600_000
 ADMIN_TOKEN = "GATEWAY_ADMIN_TOKEN"
 DOORS = ("write_keys", "public_keys", "origins", "sources")  # settings of a site that say who may post
-APART = ("destinations", "sources")
+APART = ("destinations", "sources", "routes")
 KEY_BURST = 4  # times the rate, where key_burst is not given
 
 
@@ -105,7 +106,7 @@ def load_beside(path: Path | None, env: Mapping[str, str], destination: Destinat
     reader = Reader(env, Path() if path is None else path.parent)
     tables = reader.tables(table.get("sites") or [site_table(env)[0]], "sites")
     found = [
-        reader.record(SiteSettings, one, place, apart=("destinations", *DOORS), destinations=(destination,))
+        reader.record(SiteSettings, one, place, apart=("destinations", "routes", *DOORS), destinations=(destination,))
         for one, place in tables
         if one.get("id") == site
     ]
@@ -135,7 +136,7 @@ def _one(table: Table, path: str, one: Table, one_path: str, reader: Reader) -> 
     found = () if destination is None else (destination,)
     is_sealed = table.get("keep_plaintext") == "sealed"
     check_destinations([(one_path, destination) for destination in found], is_sealed=is_sealed, reader=reader)
-    settings = reader.record(SiteSettings, table, path, apart=("destinations", *DOORS), destinations=found)
+    settings = reader.record(SiteSettings, table, path, apart=("destinations", "routes", *DOORS), destinations=found)
     if settings is not None:
         check_sites([(path, settings)], reader)
     return settings
@@ -187,8 +188,11 @@ def _sites(declared: object, reader: Reader) -> list[SiteSettings]:
     for table, path in reader.tables(declared, "sites"):
         destinations = _destinations(table, path, reader)
         sources = read_sources(table, path, reader)
+        routes = tuple(route for _, route in read_routes(table.get("routes", []), f"{path}.routes", reader))
         rest = {key: value for key, value in table.items() if key not in APART}
-        site = reader.record(SiteSettings, rest, path, apart=APART, destinations=destinations, sources=sources)
+        site = reader.record(
+            SiteSettings, rest, path, apart=APART, destinations=destinations, sources=sources, routes=routes
+        )
         if site is not None:
             placed.append((path, site))
     check_sites(placed, reader)
@@ -254,4 +258,5 @@ def _site_rules(site: SiteSettings) -> Site:
         is_events_api=site.events_api,
         bots=site.bots,
         consent_categories=site.consent_categories,
+        routes=site.routes,
     )

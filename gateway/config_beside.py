@@ -1,6 +1,7 @@
 """The file's configuration with what the store beside it holds, for commands that look at both."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from gateway.composing import Composed, compose
@@ -8,7 +9,7 @@ from gateway.key_mark import ring_beside
 from gateway.key_ring import BadSecretKey
 from gateway.settings import Config
 from gateway.vault import Vault
-from store import stored_config
+from store import stored_config, stored_routes
 from store.env import Store
 from store.errors import StoreError
 
@@ -23,7 +24,8 @@ def with_stored(config: Config, env: Mapping[str, str]) -> Composed:
     except StoreError as error:
         return Composed(config=config, notes=(f"what is stored was not looked at: {error}",))
     try:
-        return compose(config, stored_config.latest(store).config, Vault(lambda: ring_beside(store, place, env)))
+        vault = Vault(lambda: ring_beside(store, place, env))
+        return compose(config, stored_config.latest(store).config, vault, partial(stored_routes.history, store))
     except (BadSecretKey, StoreError) as error:
         return Composed(config=config, notes=(f"what is stored was not looked at: {error}",))
     finally:

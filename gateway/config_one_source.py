@@ -33,7 +33,7 @@ def load_source(path: Path | None, env: Mapping[str, str], name: str) -> OneSour
         raise ConfigError([f"{origin}: {_not_one(name, found, placed)}"])
     if found:
         site_of, where, one, one_path = found[0]
-        site = reader.record(SiteSettings, site_of, where, apart=("destinations", *DOORS))
+        site = reader.record(SiteSettings, site_of, where, apart=("destinations", "routes", *DOORS))
         source = read_source(one, one_path, reader)
         if site is not None and source is not None and not reader.faults:
             return OneSource(site=site, source=source)

@@ -38,7 +38,7 @@ class DeclaredSite(Struct, frozen=True, kw_only=True):
     is_sealed: bool = False  # keeps plaintext sealed
     destinations: tuple[DeclaredDestination, ...] = ()
     sources: tuple[DeclaredSource, ...] = ()
-    routes: tuple[dict[str, Any], ...] | None = None  # None: it declares none, the store's hold
+    routes: tuple[dict[str, Any], ...] = ()  # none: the store's hold
 
 
 def declared(path: Path | None, env: Mapping[str, str], text: bytes | None = None) -> tuple[DeclaredSite, ...]:
@@ -51,7 +51,7 @@ def declared(path: Path | None, env: Mapping[str, str], text: bytes | None = Non
 
 def _site(table: dict[str, Any], env: Mapping[str, str], folder: Path) -> DeclaredSite:
     reader = Reader(env, folder)
-    settings = reader.record(SiteSettings, table, "", apart=("destinations", *DOORS))
+    settings = reader.record(SiteSettings, table, "", apart=("destinations", "routes", *DOORS))
     is_sealed = (settings.keep_plaintext if settings is not None else table.get("keep_plaintext")) == "sealed"
     tables = reader.tables(table.get("destinations", []), "destinations")
     return DeclaredSite(
@@ -62,7 +62,7 @@ def _site(table: dict[str, Any], env: Mapping[str, str], folder: Path) -> Declar
             for one, _ in reader.tables(table.get("sources", []), "sources")
         ),
         destinations=tuple(_destination(one, Reader(env, folder), is_sealed=is_sealed) for one, _ in tables),
-        routes=tuple(one for one, _ in reader.tables(table["routes"], "routes")) if "routes" in table else None,
+        routes=tuple(one for one, _ in reader.tables(table.get("routes", []), "routes")),
     )
 
 

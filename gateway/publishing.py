@@ -5,11 +5,12 @@ times a second. A version with a fault that was not there before changes nothing
 says why. At a start nothing is in force yet: what has a fault is left out, and what waits for it stays.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import structlog
 import trio
 from msgspec import Struct
@@ -17,19 +18,24 @@ from msgspec import Struct
 from actors.observer import Observer
 from actors.snapshot import Snapshot
 from gateway.accepted_config import read_accepted
+from gateway.clock import wall_ms
 from gateway.composing import Composed, compose
+from gateway.composing_routes import with_lost_routes
 from gateway.config import Config, load_config, snapshot_of
 from gateway.errors import ConfigError
 from gateway.key_mark import tell_key
 from gateway.key_ring import BadSecretKey, KeyRing, load_key_ring
+from gateway.routes_recording import record_declared
 from gateway.sealing import Sealer
 from gateway.settings import ServerSettings
 from gateway.sources.registry import Senders
 from gateway.upkeep import publish_version
 from gateway.vault import Vault
-from store import stored_config
+from store import stored_config, stored_routes
 from store.env import Store
+from store.errors import StoreFull
 from store.records import StoredConfig
+from store.routes_records import RoutesVersion
 from store.writer import Writer
 
 LOOK_S: Final = 0.25
@@ -79,15 +85,16 @@ class Publisher:
         async with self._turn:
             found = self._found()
             try:
-                composed = compose(self._file, found.config, Vault(self._load_keys))
+                composed = self._composed(found.config, Vault(self._load_keys))
             except (
                 BadSecretKey,
                 OSError,
             ) as error:  # connected destinations wait, nothing else does
                 log.error("secret_key_refused", fault=str(error))
-                composed = compose(self._file, found.config, Vault(lambda: KeyRing(())))
-            self._number = found.number
-            return await self._made(composed)
+                composed = self._composed(found.config, Vault(lambda: KeyRing(())))
+            published = await self._made(composed)
+            self._number = await self._record() or found.number
+            return published
 
     async def reload(self) -> None:
         """Reads the file again; one that cannot be used changes nothing."""
@@ -100,7 +107,8 @@ class Publisher:
                 return
             if self._file.server != self._server:
                 log.warning("restart_needed", settings=_changed(self._server, self._file.server))
-            await self._again()
+            if await self._again():
+                self._number = await self._record() or self._number
 
     async def watch(self) -> None:
         """Publishes each newer stored version; never returns."""
@@ -110,28 +118,50 @@ class Publisher:
                     await self._again()
             await trio.sleep(LOOK_S)
 
-    async def _again(self) -> None:
-        """Where this raises, as on a full disk, the version counts as not looked at yet."""
+    async def _again(self) -> bool:
+        """Whether it is in force. Where this raises, as on a full disk, the version counts as not looked at yet."""
         found = self._found()
         log.info("config_changed", stored_version=found.number, change=found.config.change)
-        await self._publish_with(found.config)
+        is_published = await self._publish_with(found.config)
         self._number = found.number
+        return is_published
 
-    async def _publish_with(self, stored: StoredConfig) -> None:
+    async def _publish_with(self, stored: StoredConfig) -> bool:
         try:
-            composed = compose(self._file, stored, Vault(self._load_keys))
+            composed = self._composed(stored, Vault(self._load_keys))
             if news := [fault for fault in composed.faults if fault not in self._known]:
                 log.error("config_refused", faults=news)
-                return
+                return False
             self._publish(await self._made(composed))
         except (BadSecretKey, OSError) as error:
             log.error("config_refused", faults=[str(error)])
+            return False
+        return True
+
+    async def _record(self) -> int | None:
+        """The file's routes have their place in the history: this worker has just published them."""
+        try:
+            return await record_declared(self._store, self._writer, self._file, wall_ms())
+        except StoreFull as error:  # the next start or reload does it
+            log.warning("declared_routes_not_recorded", fault=str(error))
+            return None
+
+    def _composed(self, stored: StoredConfig, vault: Vault) -> Composed:
+        return compose(self._file, stored, vault, self._older)
 
     def _found(self) -> stored_config.Found:
         found = stored_config.latest(self._store)
         for _ in range(found.unreadable):
             self._observer.unreadable_row(stored_config.NAME)
+        if found.unreadable:
+            log.error("stored_config_unreadable", versions=found.unreadable, in_force=found.config.version)
+        if found.unreadable and not found.config.version:
+            config = with_lost_routes(self._file, found.config, found.number, self._older)
+            return msgspec.structs.replace(found, config=config)
         return found
+
+    def _older(self, site: str) -> Iterable[RoutesVersion]:
+        return stored_routes.history(self._store, site)
 
     async def _made(self, composed: Composed) -> Published:
         for fault in composed.faults:

@@ -10,8 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.routes import Route, problems
+from actors.routes import Route, as_table
 from gateway.config_reader import Reader
+from gateway.config_routes import read_routes
 from gateway.errors import SettingsError
 from gateway.routes_text import Table
 from gateway.views import DestinationView
@@ -33,13 +34,8 @@ class Checked(Struct, frozen=True, kw_only=True):
 def check_routes(tables: Sequence[Table], destinations: Sequence[DestinationView]) -> Checked:
     """`destinations`: the site's, the file's and the stored ones."""
     reader = Reader({}, Path(), is_literal=True)
-    placed = [
-        (f"routes[{index}]", reader.record(Route, table, f"routes[{index}]")) for index, table in enumerate(tables)
-    ]
-    read = [(path, route) for path, route in placed if route is not None]
+    read = read_routes(list(tables), "routes", reader)
     faults = [(fault.path, fault.text) for fault in reader.faults]
-    faults += [(f"{path}.{field}", text) for path, route in read for field, text in problems(route)]
-    faults += _taken(read)
     warnings = list(_shadowed(read))
     for path, route in read:
         found = [one for one in destinations if one.id == route.destination]
@@ -53,12 +49,11 @@ def check_routes(tables: Sequence[Table], destinations: Sequence[DestinationView
     return Checked(routes=tuple(route for _, route in read), faults=tuple(faults), warnings=tuple(warnings))
 
 
-def _taken(read: Sequence[tuple[str, Route]]) -> Iterator[Fault]:
-    first: dict[str, str] = {}
-    for path, route in read:
-        if route.id in first:
-            yield f"{path}.id", f"{route.id!r} is the id of {first[route.id]} already; give another one"
-        first.setdefault(route.id, path)
+def normalised(tables: Sequence[Table]) -> tuple[Table, ...]:
+    """As the gateway reads and tells them: what has its default is left out. One that has faults stays as it is."""
+    reader = Reader({}, Path())
+    read = [reader.record(Route, table, "") for table in tables]
+    return tuple(as_table(route) if route is not None else table for table, route in zip(tables, read, strict=True))
 
 
 def _shadowed(read: Sequence[tuple[str, Route]]) -> Iterator[str]:

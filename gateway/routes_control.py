@@ -16,7 +16,7 @@ from msgspec import Struct
 from gateway.control import Control
 from gateway.declared import DeclaredSite
 from gateway.errors import DeclaredInFile, NotFound, NothingChanged, SettingsError, VersionConflict
-from gateway.routes_check import Checked, check_routes
+from gateway.routes_check import Checked, check_routes, normalised
 from gateway.routes_compare import compare, lines_of
 from gateway.routes_text import Table, decoded, encoded, read_tables
 from gateway.routes_views import (
@@ -185,7 +185,9 @@ class RoutesControl:
 
     def _live(self, place: DeclaredSite) -> LiveRoutes:
         stored = stored_config.latest(self._control.store).config
-        return live_routes(place.id, place.routes, stored, stored_routes.newest(self._control.store, place.id))
+        return live_routes(
+            place.id, normalised(place.routes), stored, stored_routes.newest(self._control.store, place.id)
+        )
 
     def _named(self, site: str, name: str) -> Sequence[Table]:
         if name == LIVE:
@@ -212,7 +214,7 @@ class RoutesControl:
 
     def _changeable(self, site: str) -> DeclaredSite:
         place = self._site(site)
-        if place.routes is not None:
+        if place.routes:
             raise DeclaredInFile(f"the routes of {site} are declared by {self._control.config_path}; change them there")
         return place
 

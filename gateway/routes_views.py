@@ -73,17 +73,17 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 def live_routes(
-    site: str, declared: tuple[Table, ...] | None, stored: StoredConfig, newest: RoutesVersion | None
+    site: str, declared: tuple[Table, ...], stored: StoredConfig, newest: RoutesVersion | None
 ) -> LiveRoutes:
     """`newest`: of the history; a file that was changed and is not published yet has no version."""
     found = next((one for one in stored.routes if one.site == site), None)
-    routes = declared if declared is not None else tuple(decoded(found.routes)) if found is not None else ()
+    routes = declared or (tuple(decoded(found.routes)) if found is not None else ())
     is_told = newest is not None and tuple(decoded(newest.routes)) == routes
     row = newest if is_told else None
     return LiveRoutes(
         site=site,
         version=row.number if row is not None else 0,
-        origin="file" if declared is not None else "store" if found is not None else "defaults",
+        origin="file" if declared else "store" if found is not None else "defaults",
         author=row.author if row is not None else "",
         at=rfc3339(row.at_ms) if row is not None else None,
         note=row.note if row is not None else "",

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from actors.destinations.base import Destination
 from actors.event import Purpose, State
+from actors.routes import Route
 from actors.secret import Secret
 from gateway.config_values import Bind, ByteSize, Cidr, Network, Origin
 from gateway.logs import LogFormat, LogLevel
@@ -71,6 +72,7 @@ class SiteSettings(Struct, frozen=True, kw_only=True):
     consent_categories: dict[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes, of Segment clients
     sources: tuple[WebhookSource, ...] = ()  # senders of webhooks
     destinations: tuple[Destination, ...] = ()
+    routes: tuple[Route, ...] = ()  # which events go where; a destination without one gets what its platform knows
 
 
 class Config(Struct, frozen=True, kw_only=True):

@@ -33,7 +33,8 @@ PURE = (
         "routes", "routing", "site", "snapshot", "twins", "visitor", "visits", "wire", "withdrawal", "work",
     )),
     *(f"gateway/{name}.py" for name in (
-        "checks", "client", "composing", "form", "incoming", "intake", "invalid", "stored_changes",
+        "checks", "client", "composing", "composing_routes", "config_routes", "form", "incoming", "intake", "invalid",
+        "routes_check", "routes_compare", "routes_text", "stored_changes",
     )),
 )  # fmt: skip
 # They name the type of the random source and make none; `inet_pton` reads an address and opens no socket.

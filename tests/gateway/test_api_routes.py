@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.gateway.api_client import Api, api_on
-from tests.gateway.controlling import Controlled
+from tests.gateway.controlling import FILE, Controlled
 
 ALL = {"id": "all", "destination": "ga4-file"}
 BIG = {"id": "big", "destination": "ga4-file", "events": ["purchase_placed"]}
+DECLARED = '[[sites.routes]]\nid = "all"\ndestination = "ga4-file"'
 AT = "/api/sites/shop/routes"
 
 
@@ -94,7 +95,7 @@ async def test_what_is_not_there_is_not_found(api: Api) -> None:
 
 
 async def test_what_the_file_declares_is_a_conflict(tmp_path: Path) -> None:
-    world = Controlled(tmp_path, '[[sites]]\nid = "shop"\nroutes = []\n')
+    world = Controlled(tmp_path, FILE.replace('[[sites]]\nid = "outlet"', DECLARED))
     api = api_on(world.store, make_control=world.another)
     answer = await save(api, ALL)
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "declared_in_file")
