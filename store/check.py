@@ -14,6 +14,8 @@ what looks wrong is looked at again by itself, in one transaction or with proof 
 still is counted as `moving`, not as a problem.
 """
 
+from typing import Any
+
 from msgspec import Struct
 
 from store import keys, standing, versions
@@ -25,7 +27,8 @@ from store.check_privacy import check_privacy
 from store.check_replays import check_replays
 from store.env import NAMES, Store
 from store.findings import Findings, pages
-from store.records import STANDING, VERSION
+from store.records import STANDING, STORED_CONFIG, VERSION, Codec
+from store.routes_records import ROUTES_DRAFT, ROUTES_VERSION
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -60,10 +63,17 @@ def check(store: Store, shards: int) -> Report:
 
 
 def check_config(store: Store, findings: Findings) -> None:
-    """Every configuration version can be read."""
-    for _, rows in pages(store, versions.NAME, versions.PREFIX):
-        for key, raw in rows:
-            findings.read(versions.NAME, VERSION, key, raw)
+    """Every configuration version can be read, and of each site's routes every version and the draft."""
+    kinds: tuple[tuple[bytes, Codec[Any]], ...] = (
+        (versions.PREFIX, VERSION),
+        (keys.STORED_CONFIG, STORED_CONFIG),
+        (keys.ROUTES_VERSION, ROUTES_VERSION),
+        (keys.ROUTES_DRAFT, ROUTES_DRAFT),
+    )
+    for prefix, codec in kinds:
+        for _, rows in pages(store, versions.NAME, prefix):
+            for key, raw in rows:
+                findings.read(versions.NAME, codec, key, raw)
 
 
 def check_standing(store: Store, findings: Findings) -> None:
