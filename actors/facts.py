@@ -41,11 +41,6 @@ class AttributionFacts(Struct, frozen=True, kw_only=True):
     winner: str | None = None
 
 
-class BotFacts(Struct, frozen=True, kw_only=True):
-    score: float = 0.0  # 0 (a person) to 1
-    reasons: tuple[str, ...] = ()
-
-
 class Facts(Struct, frozen=True, kw_only=True):
     """`event`: the record, or a table of its shape while it is transformed."""
 
@@ -54,7 +49,6 @@ class Facts(Struct, frozen=True, kw_only=True):
     visitor: VisitorFacts = VisitorFacts()
     attribution: AttributionFacts | None = None
     country: str | None = None  # ISO 3166-1 alpha-2
-    bot: BotFacts | None = None
 
 
 # What is beside the event, by its path.
@@ -67,8 +61,8 @@ BESIDE: Final[Mapping[Path, Getter]] = MappingProxyType(
         ("attribution", "channel"): lambda facts: facts.attribution.channel if facts.attribution else None,
         ("attribution", "winner"): lambda facts: facts.attribution.winner if facts.attribution else None,
         ("geo", "country"): lambda facts: facts.country,
-        ("bot", "score"): lambda facts: facts.bot.score if facts.bot else None,
-        ("bot", "reasons"): lambda facts: list(facts.bot.reasons) if facts.bot else None,
+        ("bot", "score"): lambda facts: look(facts.event, ("bot_score",)) or 0,
+        ("bot", "reasons"): lambda facts: list(look(facts.event, ("bot_reasons",)) or ()),
     }
 )
 VARIABLES: Final = ("event", "site", "visitor", "attribution", "geo", "bot")
@@ -77,6 +71,7 @@ ALWAYS: Final = frozenset(
         ("event", "site"), ("event", "event_name"), ("event", "event_id"), ("event", "source"),
         ("event", "occurred_at"), ("event", "received_at"), ("event", "occurred_at_ms"), ("event", "received_at_ms"),
         ("site", "id"), ("visitor", "is_new"), ("visitor", "visits"), ("visitor", "identified"),
+        ("bot", "score"), ("bot", "reasons"),
     }
 )  # fmt: skip
 PERSONAL_HINT: Final = "compare its SHA-256, as event.user_data.email.sha256 == '…', or ask has(event.user_data.email)"

@@ -93,7 +93,7 @@ def _custom(rest: Sequence[str]) -> Path:
     if name == "[]":
         raise BadPath("custom_data is no list")
     if name == "properties":
-        return ("custom_data", *rest)
+        return _custom(inner) if inner and inner[0] != "properties" else ("custom_data", *rest)
     if name not in GROUPS["custom_data"]:
         return ("custom_data", "properties", *rest)
     if name == "items" and inner[:1] == ["[]"] and len(inner) == 2:

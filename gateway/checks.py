@@ -1,25 +1,25 @@
 """What a well-formed event must not hold: the checks that a type cannot say, each answer naming its field."""
 
-import re
 import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from gateway.form import TEXT_CHARS, CustomForm, EventForm
+from actors.canonical import (
+    CONTROL,
+    MAX_COUNT,
+    MAX_PROPERTIES,
+    NAME_CHARS,
+    TEXT_CHARS,
+    is_currency,
+    is_sane_amount,
+    value_fault,
+)
+from gateway.form import CustomForm, EventForm
 from gateway.invalid import Invalid, invalid_field
 
-NAME_CHARS = 128  # of an event's name or id, and of a property's name
-MAX_PROPERTIES = 200
-AMOUNT_DIGITS = 13  # before the point: above any order in any currency
-AMOUNT_CHARS = 40  # digits, sign and point: 0.1 + 0.2 of a shop's binary floats has 19
-MAX_COUNT = 1_000_000_000
-MIN_INT, MAX_INT = -(2**63), 2**63 - 1  # what msgpack and most platforms' JSON readers hold
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 
 def first_problem(form: EventForm, properties: Mapping[str, Any]) -> Invalid | None:
@@ -107,15 +107,6 @@ def _counts(custom: CustomForm) -> Iterator[tuple[str, Decimal | None]]:
         yield f"items[{index}].quantity", item.quantity
 
 
-def is_currency(text: str) -> bool:
-    """Three letters."""
-    return _CURRENCY.fullmatch(text.strip()) is not None
-
-
-def is_sane_amount(amount: Decimal) -> bool:
-    return amount.is_finite() and -AMOUNT_CHARS < amount.adjusted() < AMOUNT_DIGITS and len(str(amount)) <= AMOUNT_CHARS
-
-
 def is_count(count: Decimal) -> bool:
     return is_sane_amount(count) and 0 <= count <= MAX_COUNT and count == count.to_integral_value()
 
@@ -142,16 +133,12 @@ def _value_problem(value: Any) -> str | None:
     """What is wrong with a JSON value or anything inside it; nesting has been bounded."""
     rest = [value]
     while rest:
-        match rest.pop():
-            case str() as text if len(text) > TEXT_CHARS:
-                return f"the text is too long; give at most {TEXT_CHARS} characters"
-            case bool():
-                continue
-            case int() as number if not MIN_INT <= number <= MAX_INT:
-                return "the number is out of range; give a 64-bit number, or text"
-            case list() as values:
-                rest += values
-            case dict() as inner:
-                rest += inner.keys()
-                rest += inner.values()
+        one = rest.pop()
+        if (problem := value_fault(one)) is not None:
+            return problem
+        if isinstance(one, list):
+            rest += one
+        elif isinstance(one, dict):
+            rest += one.keys()
+            rest += one.values()
     return None

@@ -12,11 +12,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from actors.canonical import MAX_LEVELS, TEXT_CHARS
 from actors.event import ActionSource, Consent
 from gateway.invalid import Invalid, invalid_field, invalid_json
-
-MAX_LEVELS = 32
-TEXT_CHARS = 8192
 
 Text = Annotated[str, Meta(max_length=TEXT_CHARS)]
 Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from actors.canonical import NAME_CHARS, TEXT_CHARS
 from actors.clickids import google_click_id
 from actors.event import Event
 from actors.names import CANONICAL_NAMES, canonical_name
-from gateway.checks import NAME_CHARS
-from gateway.form import TEXT_CHARS, EventForm, PageForm, UserForm
+from gateway.form import EventForm, PageForm, UserForm
 from gateway.incoming import Intake, event_of
 from gateway.invalid import Invalid, invalid_json
 

@@ -11,9 +11,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from actors.canonical import CONTROL, NAME_CHARS
 from actors.event import ActionSource, Event
 from actors.routing import IDENTIFY
-from gateway.checks import CONTROL, EPOCH, NAME_CHARS
+from gateway.checks import EPOCH
 from gateway.form import EventForm, PageForm
 from gateway.incoming import MILLISECOND, Intake, Invalid, event_of
 from gateway.invalid import invalid_field

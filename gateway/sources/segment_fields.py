@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from gateway.checks import EPOCH, is_count, is_currency, is_sane_amount
-from gateway.form import TEXT_CHARS
+from actors.canonical import TEXT_CHARS, is_currency, is_sane_amount
+from gateway.checks import EPOCH, is_count
 from gateway.incoming import MILLISECOND
 from gateway.sources import base
 

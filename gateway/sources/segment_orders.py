@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from actors.canonical import MAX_PROPERTIES
 from actors.clickids import UTM_NAMES
 from actors.names import canonical_name
-from gateway.checks import MAX_PROPERTIES, property_problem
+from gateway.checks import property_problem
 from gateway.form import CustomForm, ItemForm
 from gateway.sources.base import part, rows
 from gateway.sources.segment_body import Message

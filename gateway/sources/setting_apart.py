@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from gateway.checks import MAX_INT, MIN_INT
+from actors.canonical import MAX_INT, MIN_INT
 
 MOST_LEVELS: Final = 24  # an event has at most 32 (gateway/form.py), and some of them are around this
 MOST_CHARS: Final = 2_000  # of one text

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from actors.event import CustomData, EmailDigests, Event, Item, Page, UserData
 from actors.expressions import BadExpression, Budget, Expression, Failed, Missing
-from actors.facts import AttributionFacts, BotFacts, Facts, Handed, Names, VisitorFacts
+from actors.facts import AttributionFacts, Facts, Handed, Names, VisitorFacts
 from actors.filters import Filter, Value
 from tests.support.making import event
 
@@ -111,7 +112,7 @@ def test_what_a_filter_says(text: str, wanted: bool) -> None:
         ("(has(event.custom_data.own) ? event.custom_data.own : 20) > 10", True),
         ("(event.custom_data.coupon == 'x') == (event.custom_data.own == 3)", True),
         ("attribution.channel == 'email'", False),
-        ("!(bot.score > 0.5)", True),
+        ("!(bot.score > 50)", True),
         ("geo.country != 'DE'", False),
         ("size(event.custom_data.own) == 0", False),
         ("[event.custom_data.coupon].exists(one, one == 'x')", False),
@@ -126,9 +127,9 @@ def test_what_is_beside_the_event_can_be_asked() -> None:
     facts: dict[str, Any] = {
         "visitor": VisitorFacts(is_new=True, visits=1),
         "attribution": AttributionFacts(channel="email", winner="email"),
-        "bot": BotFacts(score=0.9, reasons=("headless",)),
     }
-    assert holds(text + " && geo.country == 'DE'", country="DE", **facts) is True
+    one = structs.replace(BOUGHT, bot_score=90, bot_reasons=("headless",))
+    assert holds(text + " && bot.score >= 60 && geo.country == 'DE'", one, country="DE", **facts) is True
 
 
 @pytest.mark.parametrize(
