@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from actors.event import Consent, Event
 from actors.snapshot import Snapshot
+from actors.traffic import Traffic
 from store.records import Copy, Sighting
 
 S = TypeVar("S", bound=Struct)
@@ -84,6 +85,7 @@ class Turn(Protocol):
     now_ms: int
     random: Random
     snapshot: Snapshot
+    traffic: Traffic  # counters of the event's site and hour; added to, committed with the turn
 
     def send(self, ref: Ref, message: Message) -> None:
         """The message is taken in the same commit, after this turn."""

@@ -47,6 +47,7 @@ class Batch:
         self.writes = Writes(store, txn, snapshot)
         self._known = self.writes.known
         self._tally = self.writes.tally
+        self.traffic = self.writes.traffic
         self._processor = Processor(self.writes, snapshot, depths, now_ms=now_ms, outbox_limit=outbox_limit)
         self._txn = txn
         self._warm = warm
@@ -107,6 +108,7 @@ class Batch:
 
     def accepted(self, event: Event) -> None:
         self._tally.site(event, accepted=1)
+        self.traffic.accepted(event)
 
     def told(self) -> list[tuple[Ref, Message]]:
         """What is sent once for the whole batch, at its end."""
@@ -162,7 +164,9 @@ class Batch:
         else:
             self.writes.further_message(own, event)
         first = self._known.event(of) if of != own else self._known.events[own]
+        differs: tuple[str, ...] = ()
         if first is not None and len(first.copies) < COPIES_KEPT:
+            differs = self._conflicts(first, event)
             copy = Copy(
                 event_id=event.event_id,
                 source=event.source,
@@ -171,11 +175,12 @@ class Batch:
                 sequence=at.sequence,
                 key=key,
                 value=value,
-                conflicts=self._conflicts(first, event),
+                conflicts=differs,
             )
             self._known.events[of] = msgspec.structs.replace(first, copies=(*first.copies, copy))
         self.writes.index(event, at, own)
         self._tally.site(event, duplicates=1)
+        self.traffic.copy(event, "duplicates", key, is_conflict=bool(differs))
         self.count("event_duplicate", site=event.site, source=event.source, key=key)
 
     def process(self, processing: Processing) -> None:
@@ -195,7 +200,7 @@ class Batch:
         puts += self._known.puts()
         for actor in self._touched.values():
             puts += actor.puts(self.now_ms)
-        tally, queued = self._tally, self.writes.queued
+        tally, traffic, queued = self._tally, self.traffic, self.writes.queued
 
         def apply(write: WriteTxn) -> None:
             for database, key, value in puts:
@@ -204,6 +209,7 @@ class Batch:
                 else:
                     write.put(database, key, value)
             tally.write(write)
+            traffic.write(write)
             for destination_key, change in queued.items():
                 write.change_depth(destination_key, change)
 

@@ -107,12 +107,14 @@ class Order(Actor[OrderState]):
         result = merge(state.merged, message.event, state.fields_from)
         state.first = _joined(state.first, message)
         self._note_side(message.event)
+        copy = evidence(state.merged, message, is_merged=True)
         if len(state.copies) < COPIES_KEPT:
-            state.copies.append(evidence(state.merged, message, is_merged=True))
+            state.copies.append(copy)
         state.merged = result.event
         state.fields_from = result.fields_from
         turn.remember(message.event, self.key)
         turn.merged(message.event, message.at, self.key, state.event_key)
+        turn.traffic.copy(message.event, "merged", message.key, is_conflict=bool(copy.conflicts))
         turn.count("event_merged", site=message.event.site, source=message.event.source)
         if state.has_browser and state.has_server:
             self._release(turn)

@@ -50,6 +50,7 @@ class Processor:
         """The key of the one event; the rows of its copies point to it, and the hour that held it lets it go."""
         event, writes = processing.event, self._writes
         key = writes.known.key_of(event)
+        writes.traffic.processed(event, processing.consent)
         others = {copy.event_id for copy in processing.copies if copy.is_merged}
         if processing.held_as is not None:
             others.add(processing.held_as)

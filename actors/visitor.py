@@ -17,6 +17,7 @@ from actors.event import PURPOSES, Consent, Event, UserData, is_bot, is_browser,
 from actors.identity import is_blocked
 from actors.ip import Activity
 from actors.order import Copied, Opened
+from actors.traffic import told_by
 from actors.visits import Touch, Visit, covers, join, touch_of
 
 VALUES_KEPT = 5  # of each identifier and click id, the newest
@@ -47,6 +48,8 @@ class VisitorState(Struct, kw_only=True, omit_defaults=True):
     consent_at_ms: dict[str, int] = {}
     events: int = 0
     purchases: int = 0
+    told_day: int = 0  # the last day, since 1970, on which it told its site that it was there,
+    known_day: int = 0  # and that it is known by an identifier
 
 
 class Visitor(Actor[VisitorState]):
@@ -80,6 +83,7 @@ class Visitor(Actor[VisitorState]):
         turn.seen(message.event, is_copy=True)
         if sighting.order is None:
             self._learn_consent(message.event)
+            self._tell_site(message.event, turn)
             turn.duplicate(message.event, message.at, sighting.event_key, key, value)
             return
         self._learn(message, turn, is_copy=True)
@@ -112,10 +116,19 @@ class Visitor(Actor[VisitorState]):
         state.events += not is_copy
         state.purchases += not is_copy and event.event_name == "purchase_placed"
         if is_browser(event) and not is_bot(event):
-            self._visit(event, message.session_id or f"{turn.random.getrandbits(128):032x}")
+            is_new = self._visit(event, message.session_id or f"{turn.random.getrandbits(128):032x}")
+            if is_new and self.key and not is_test(event):
+                turn.traffic.add(event, "visits")
         for field, value in _identifiers(event.user_data):
             self._note(field, value, now_ms)
         self._learn_consent(event)
+        self._tell_site(event, turn)
+
+    def _tell_site(self, event: Event, turn: Turn) -> None:
+        """That it was there, and is known by an identifier that joins: each once a day."""
+        if self.key and is_browser(event) and not is_bot(event) and not is_test(event):
+            for column in told_by(self.state, event):
+                turn.traffic.add(event, column)
 
     def _learn_consent(self, event: Event) -> None:
         """From every copy too: a denial counts, whichever message brought it."""
@@ -126,7 +139,7 @@ class Visitor(Actor[VisitorState]):
                 state.consent = _with(state.consent, purpose, choice)
                 state.consent_at_ms[purpose] = event.occurred_at_ms
 
-    def _visit(self, event: Event, new_id: str) -> None:
+    def _visit(self, event: Event, new_id: str) -> bool:
         state = self.state
         touch = touch_of(event)
         visit, is_new = join(state.visit, event, touch, new_id)
@@ -135,6 +148,7 @@ class Visitor(Actor[VisitorState]):
         if touch is not None:
             state.first_touch = state.first_touch or touch
             state.last_touch = touch
+        return is_new
 
     def _note(self, field: str, value: str, now_ms: int) -> None:
         known = self.state.seen.setdefault(field, [])

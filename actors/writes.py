@@ -11,6 +11,7 @@ from actors.event import Event, is_test
 from actors.sightings import Sightings
 from actors.snapshot import Snapshot
 from actors.tally import Tally
+from actors.traffic import Traffic
 from store import keys
 from store.env import Store
 from store.records import EventRow
@@ -31,6 +32,7 @@ class Writes:
     def __init__(self, store: Store, txn: lmdb.Transaction, snapshot: Snapshot) -> None:
         self.known = Sightings(store, txn, snapshot)
         self.tally = Tally()
+        self.traffic = Traffic()
         self.puts: list[Put] = []
         self.queued: dict[bytes, int] = {}  # destination key -> deliveries put into its outbox
         self.counted: list[Counted] = []

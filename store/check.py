@@ -3,6 +3,7 @@ run it, on a store at rest or on a live one.
 
     check_log.py        cursors, messages and the indexes that lead to them
     check_books.py      the books: balanced, and equal to a recount hour by hour
+    check_traffic.py    traffic counters, whose sums are the books'
     check_outbox.py     each delivery in exactly one place; depths
     check_actors.py     alarms and the states they wake
     check_replays.py    replay jobs and the marks of those that run
@@ -25,6 +26,7 @@ from store.check_log import check_events, check_indexes, check_log
 from store.check_outbox import check_outbox
 from store.check_privacy import check_privacy
 from store.check_replays import check_replays
+from store.check_traffic import check_traffic
 from store.env import NAMES, Store
 from store.findings import Findings, pages
 from store.records import STANDING, STORED_CONFIG, VERSION, Codec
@@ -54,6 +56,7 @@ def check(store: Store, shards: int) -> Report:
     check_events(store, findings)
     check_outbox(store, findings)
     check_books(store, findings)
+    check_traffic(store, findings)
     check_actors(store, findings)
     return Report(
         problems=findings.told(),

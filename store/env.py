@@ -48,6 +48,7 @@ NAMES: Final = (
     "outbox",
     "depth",
     "books",
+    "traffic",
     "site_event",
     "visitor_event",
     "order_event",

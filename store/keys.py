@@ -22,6 +22,7 @@ _ALARM = struct.Struct(">QB16s")
 _OUTBOX = struct.Struct(">8sBQHQ")
 _SITE_EVENT = struct.Struct(">8sQHQ")
 _BOOKS = struct.Struct(">8sI8s")
+_TRAFFIC = struct.Struct(">8sI")
 HOUR_MS = 3_600_000
 REPLAYS, RUNNING_REPLAYS = b"j", b"r"
 JOBS, RUNNING_JOBS, RECEIPTS = b"j", b"r", b"s"  # of persons' data
@@ -195,6 +196,17 @@ def read_books(key: bytes) -> tuple[bytes, int, bytes]:
     """(site digest, hour since 1970, destination key)."""
     site, hour, destination_key = _BOOKS.unpack(key)
     return site, int(hour), destination_key
+
+
+def traffic(site: str, received_at_ms: int) -> bytes:
+    """Site, hour."""
+    return _TRAFFIC.pack(digest8(site), received_at_ms // HOUR_MS)
+
+
+def read_traffic(key: bytes) -> tuple[bytes, int]:
+    """(site digest, hour since 1970)."""
+    site, hour = _TRAFFIC.unpack(key)
+    return site, int(hour)
 
 
 def verdict(site: str, caller: str) -> bytes:

@@ -204,6 +204,16 @@ def hours(store: Store, cutoffs: Mapping[bytes, int], after: bytes) -> Plan:
     return _sweep(store, "books", after, is_old)
 
 
+def traffic(store: Store, cutoffs: Mapping[bytes, int], after: bytes) -> Plan:
+    """Traffic counters of hours that ended before the site's cutoff."""
+
+    def is_old(key: bytes, _: bytes) -> bool:
+        site, hour = keys.read_traffic(key)
+        return (hour + 1) * keys.HOUR_MS <= cutoffs.get(site, 0)
+
+    return _sweep(store, "traffic", after, is_old)
+
+
 def dead_letters(store: Store, cutoff_ms: int, after: bytes) -> Plan:
     """Dead letters from before the cutoff, each with its message, which no index leads to."""
     found: list[Doomed] = []

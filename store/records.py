@@ -4,6 +4,7 @@ LMDB 0.9 has no page checksums, so a flipped bit would otherwise be delivered as
 or has an unknown version is `Unreadable`: the caller reports it and sets it aside.
 """
 
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Generic, Literal, TypeVar
 
@@ -184,6 +185,15 @@ class BooksRow(Struct, kw_only=True, omit_defaults=True):
     site: str = ""
     destination: str = ""
     counts: dict[str, int] = {}
+
+
+class TrafficRow(Struct, kw_only=True, omit_defaults=True):
+    """Traffic counters of one site and hour of arrival; columns as store/traffic.py names them."""
+
+    site: str = ""
+    is_partial: bool = False  # events of this hour were processed before it was counted
+    counts: dict[str, int] = {}
+    amounts: dict[str, Decimal] = {}  # conversions by type and currency -> their value
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -389,6 +399,7 @@ SIGHTING: Codec[Sighting] = Codec(Sighting)
 STATE: Codec[StateRow] = Codec(StateRow)
 OUTBOX: Codec[OutboxRow] = Codec(OutboxRow)
 BOOKS: Codec[BooksRow] = Codec(BooksRow)
+TRAFFIC: Codec[TrafficRow] = Codec(TrafficRow)
 DEAD: Codec[DeadLetter] = Codec(DeadLetter)
 VERSION: Codec[VersionRow] = Codec(VersionRow)
 STORED_CONFIG: Codec[StoredConfig] = Codec(StoredConfig)

@@ -84,6 +84,7 @@ def steps(store: Store, kept_ms: Mapping[str, int], now_ms: int) -> Iterator[Ste
     for first in (
         *(partial(purge.events, store, site, cutoff_ms) for site, cutoff_ms in cutoffs.items()),
         partial(purge.hours, store, cutoffs),
+        partial(purge.traffic, store, cutoffs),
         partial(purge.dead_letters, store, last_ms),
         partial(purge.set_aside, store, last_ms),
         partial(purge.sightings, store, now_ms),
@@ -95,9 +96,9 @@ def steps(store: Store, kept_ms: Mapping[str, int], now_ms: int) -> Iterator[Ste
 
 
 def sites(store: Store) -> list[bytes]:
-    """Digests of the sites that have events or books: one seek each."""
+    """Digests of the sites that have events, books or traffic: one seek each."""
     with store.read() as txn:
-        return sorted({*_prefixes(txn, store, "site_event"), *_prefixes(txn, store, "books")})
+        return sorted({site for name in ("site_event", "books", "traffic") for site in _prefixes(txn, store, name)})
 
 
 def _prefixes(txn: lmdb.Transaction, store: Store, database: str) -> Iterator[bytes]:
