@@ -25,6 +25,7 @@ Source = Literal[
     "server",
     "segment",
     "events_api",
+    "link",
     "test",
 ]
 BROWSER_SOURCES: frozenset[str] = frozenset({"browser", "shopify_pixel", "events_api"})  # nobody else uses them

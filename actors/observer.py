@@ -74,6 +74,12 @@ class Observer:
     def personal_data_removed(self, site: str, count: int = 1) -> None:
         """Events out of whose urls, texts or properties something was taken that names a person."""
 
+    def event_of_bot(self, site: str, source: str) -> None:
+        """An event on disk that counts as a bot's."""
+
+    def link_followed(self, site: str, outcome: str) -> None:
+        """A request for a tracked link; `outcome`: click, why it is none, or why the link is not in force."""
+
     def answered(self, door: str, status: int) -> None:
         """One request answered, by the door `fast`, `app` or `metrics`."""
 

@@ -36,6 +36,7 @@ class Site(Struct, frozen=True, kw_only=True):
     default_country: str | None = None  # ISO 3166-1 alpha-2, for phone numbers without a country code
     cookie_domain: str | None = None  # of the visitor cookie; None: the host that was asked
     is_events_api: bool = False  # POST / posts to this site, without a key
+    home_url: str | None = None  # where a tracked link leads that is unknown, disabled or expired
     bots: Literal["keep", "drop"] = "keep"  # whether what counts as a bot's goes to platforms
     consent_categories: Mapping[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes
     routes: tuple[Route, ...] = ()  # of a destination without any its own event names decide

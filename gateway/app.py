@@ -147,6 +147,11 @@ def _add_hot_paths(quart: QuartTrio, handler: Handler, bounds: DoorBounds, share
         quart.add_url_rule(
             rule, "settings", settings, methods=segment_settings.METHODS, provide_automatic_options=False
         )
+
+    async def link(slug: str) -> Response:
+        return response_of(await handler.handle(_call(b"")))
+
+    quart.add_url_rule("/l/<slug>", "link", link, methods=METHODS, provide_automatic_options=False)
     for path in BODY_BYTES:
         # The handler answers every method, OPTIONS and the 405 too.
         quart.add_url_rule(path, "hot_path", hot_path, methods=METHODS, provide_automatic_options=False)

@@ -22,7 +22,14 @@ SEGMENT_PATHS = SEGMENT_METRICS | SEGMENT_CALLS.keys()
 
 # The hot paths, and the most bytes a body may have there: browsers send little, servers send batches.
 BODY_BYTES: Mapping[str, int] = MappingProxyType(
-    {"/v1/events": 1024 * KIB, "/": 1024 * KIB, "/i": 64 * KIB, "/i/identify": 64 * KIB, "/i/shopify": 64 * KIB}
+    {
+        "/v1/events": 1024 * KIB,
+        "/": 1024 * KIB,
+        "/i": 64 * KIB,
+        "/i/identify": 64 * KIB,
+        "/i/shopify": 64 * KIB,
+        "/i.gif": 0,
+    }
     | dict.fromkeys(SEGMENT_PATHS, 64 * KIB)
     | {path: 4096 * KIB for path, call in SEGMENT_CALLS.items() if call is None}
 )

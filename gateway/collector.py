@@ -10,7 +10,8 @@ from gateway import cors
 from gateway.answers import error_answer
 from gateway.call import SEGMENT_PATHS, Answer, Call
 from gateway.edge import Edge
-from gateway.sources import browser, events_api, hooks, pixel, segment, segment_settings, server
+from gateway.links import PREFIX as LINKS
+from gateway.sources import browser, events_api, hooks, links, pixel, pixel_gif, segment, segment_settings, server
 
 Source = Callable[[Edge, Call], Awaitable[Answer]]
 
@@ -31,6 +32,10 @@ class Collector:
 
     async def handle(self, call: Call) -> Answer:
         """The answer; never raises for anything a caller can send."""
+        if call.path.startswith(LINKS):
+            return await links.follow(self._edge, call)
+        if call.path == pixel_gif.PATH:
+            return await pixel_gif.collect(self._edge, call)
         source = SOURCES.get(call.path) or (hooks.collect if call.path.startswith(hooks.PREFIX) else None)
         if source is None and segment_settings.is_settings(call.path):
             return segment_settings.tell(self._edge, call)

@@ -256,6 +256,7 @@ def _site_rules(site: SiteSettings) -> Site:
         default_country=site.default_country,
         cookie_domain=site.cookie_domain,
         is_events_api=site.events_api,
+        home_url=site.home_url,
         bots=site.bots,
         consent_categories=site.consent_categories,
         routes=site.routes,

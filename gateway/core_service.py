@@ -289,6 +289,7 @@ class CoreService:
                 running.dispatcher.wake()
             elif key in self._twins and self._nursery is not None:
                 self._begin(*self._twins[key])
+                self._observer.destinations([(one.site, one.destination.id) for one in self.dispatchers()])
 
     async def _watch(self) -> None:
         """Looks now and then at what no commit tells: depths and ages."""

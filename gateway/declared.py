@@ -36,6 +36,8 @@ class DeclaredSource(Struct, frozen=True, kw_only=True):
 class DeclaredSite(Struct, frozen=True, kw_only=True):
     id: str
     is_sealed: bool = False  # keeps plaintext sealed
+    origins: frozenset[str] = frozenset()
+    cookie_domain: str | None = None
     destinations: tuple[DeclaredDestination, ...] = ()
     sources: tuple[DeclaredSource, ...] = ()
     routes: tuple[dict[str, Any], ...] = ()  # none: the store's hold
@@ -57,6 +59,8 @@ def _site(table: dict[str, Any], env: Mapping[str, str], folder: Path) -> Declar
     return DeclaredSite(
         id=settings.id if settings is not None else str(table.get("id")),
         is_sealed=is_sealed,
+        origins=_texts(table.get("origins")),
+        cookie_domain=settings.cookie_domain if settings is not None else None,
         sources=tuple(
             DeclaredSource(id=str(one.get("id")), type=str(one.get("type")))
             for one, _ in reader.tables(table.get("sources", []), "sources")
@@ -64,6 +68,10 @@ def _site(table: dict[str, Any], env: Mapping[str, str], folder: Path) -> Declar
         destinations=tuple(_destination(one, Reader(env, folder), is_sealed=is_sealed) for one, _ in tables),
         routes=tuple(one for one, _ in reader.tables(table.get("routes", []), "routes")),
     )
+
+
+def _texts(value: object) -> frozenset[str]:
+    return frozenset(one for one in value if isinstance(one, str)) if isinstance(value, list) else frozenset()
 
 
 def _destination(table: dict[str, Any], reader: Reader, *, is_sealed: bool) -> DeclaredDestination:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.bots import Judgement, judge
-from actors.event import Event, is_test
+from actors.event import Event, is_bot, is_test
 from actors.ip import SUSPECT_MS
 from actors.names import label
 from actors.observer import Observer, Reason
@@ -152,6 +152,8 @@ async def take(edge: Edge, events: Sequence[Event], caller: Caller, session_id: 
     edge.on_append()
     for event in events:
         edge.observer.event_accepted(event.site, event.source, label(event.event_name))
+        if is_bot(event):
+            edge.observer.event_of_bot(event.site, event.source)
         if "card_removed" in event.marks:
             edge.observer.card_data_removed(event.site)
         if "personal_removed" in event.marks:

@@ -57,6 +57,10 @@ class PrometheusObserver(Observer):
             "gateway_personal_data_removed", "Events something personal was taken out of.", "site", bound=20
         )
         self._answers = of.counter("gateway_answers", "Requests answered.", "door", "status", bound=40)
+        self._bots = of.counter(
+            "gateway_events_of_bots", "Accepted events that count as a bot's.", "site", "source", bound=30
+        )
+        self._links = of.counter("gateway_link_requests", "Requests for tracked links.", "site", "outcome", bound=60)
         self._connections = of.gauge("gateway_connections", "Open connections.")
         self._failed = of.counter("gateway_connection_failures", "Connections refused or failed.", "kind", bound=20)
         self._room = of.gauge("gateway_room", "1 while events are taken, 0 while disk or budget are short.")
@@ -163,6 +167,12 @@ class PrometheusObserver(Observer):
 
     def personal_data_removed(self, site: str, count: int = 1) -> None:
         self._persons.at(site).value += count
+
+    def event_of_bot(self, site: str, source: str) -> None:
+        self._bots.at(site, source).value += 1
+
+    def link_followed(self, site: str, outcome: str) -> None:
+        self._links.at(site, outcome).value += 1
 
     def answered(self, door: str, status: int) -> None:
         self._answers.at(door, str(status)).value += 1

@@ -21,7 +21,7 @@ START_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([!-~]+) HTTP/([0-
 HOST = re.compile(r"(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 ABSOLUTE = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE)
 TEXT = bytes(byte for byte in range(256) if byte in b"\t\r\n" or (byte >= 0x20 and byte != 0x7F))
-HOT_METHODS = frozenset({"POST", "OPTIONS"})
+HOT_METHODS = frozenset({"GET", "POST", "OPTIONS"})
 
 
 class Head(Struct, frozen=True, kw_only=True):

@@ -25,6 +25,12 @@ Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="two capital let
 Domain = Annotated[
     str, Meta(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", description="a domain without a dot before it, as 'example.com'")
 ]
+HomeUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?$", description="a url as 'https://shop.example.com/'"
+    ),
+]
 ScriptPath = Annotated[
     str, Meta(pattern=r"^$|^(?!/api/)(/[A-Za-z0-9._-]+)+\.js$", description="a path as '/sdk.js', or '' for none")
 ]
@@ -68,6 +74,7 @@ class SiteSettings(Struct, frozen=True, kw_only=True):
     default_country: Country | None = None
     cookie_domain: Domain | None = None
     events_api: bool = False  # POST / posts to this site, without a key
+    home_url: HomeUrl | None = None  # where a tracked link leads that is unknown, disabled or expired
     bots: Literal["keep", "drop"] = "keep"  # whether what counts as a bot's goes to platforms
     consent_categories: dict[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes, of Segment clients
     sources: tuple[WebhookSource, ...] = ()  # senders of webhooks

@@ -8,7 +8,7 @@ run it, on a store at rest or on a live one.
     check_actors.py     alarms and the states they wake
     check_replays.py    replay jobs and the marks of those that run
     check_privacy.py    exports and erasures, and the receipts of these
-    here                configuration versions, and what destinations are doing, can be read
+    here                configuration versions, what destinations are doing and tracked links can be read
 
 It reads in pages, each in a short transaction, in bounded memory. On a live store rows change between two pages, so
 what looks wrong is looked at again by itself, in one transaction or with proof that it stood still; what never stood
@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from store import keys, standing, versions
+from store import keys, links, standing, versions
 from store.check_actors import check_actors
 from store.check_books import check_books
 from store.check_log import check_events, check_indexes, check_log
@@ -29,7 +29,7 @@ from store.check_replays import check_replays
 from store.check_traffic import check_traffic
 from store.env import NAMES, Store
 from store.findings import Findings, pages
-from store.records import STANDING, STORED_CONFIG, VERSION, Codec
+from store.records import LINK, STANDING, STORED_CONFIG, VERSION, Codec
 from store.routes_records import ROUTES_DRAFT, ROUTES_VERSION
 
 
@@ -49,6 +49,7 @@ def check(store: Store, shards: int) -> Report:
     findings = Findings()
     check_config(store, findings)
     check_standing(store, findings)
+    check_links(store, findings)
     check_replays(store, findings)
     check_privacy(store, findings)
     check_log(store, shards, findings)
@@ -86,6 +87,15 @@ def check_standing(store: Store, findings: Findings) -> None:
             findings.read(standing.NAME, STANDING, key, raw)
             if len(key) != keys.DIGEST_BYTES:
                 findings.add(f"standing {key.hex()}: its key is no destination's")
+
+
+def check_links(store: Store, findings: Findings) -> None:
+    """Each tracked link can be read, under its own key."""
+    for _, rows in pages(store, links.NAME):
+        for key, raw in rows:
+            row = findings.read(links.NAME, LINK, key, raw)
+            if row is not None and keys.link(row.site, row.slug) != key:
+                findings.add(f"link {key.hex()}: it calls itself {row.site}/{row.slug}")
 
 
 def _rows(store: Store) -> dict[str, int]:

@@ -61,6 +61,7 @@ NAMES: Final = (
     "privacy",
     "touch",
     "conversion",
+    "link",
 )
 
 

@@ -260,6 +260,18 @@ def read_replay(key: bytes) -> int:
     return read_u64(key[1:])
 
 
+# --- tracked links -------------------------------------------------------------------------------------------------
+
+
+def link(site: str, slug: str) -> bytes:
+    return digest8(site) + digest16(slug)
+
+
+def links_of(site: str) -> bytes:
+    """What all keys of a site's links begin with."""
+    return digest8(site)
+
+
 # --- persons' data -------------------------------------------------------------------------------------------------
 
 

@@ -348,6 +348,26 @@ class ReceiptRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     mac: bytes = b""
 
 
+class LinkRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A tracked link: where it leads, and what a click on it tells of its campaign (contracts/attribution.md,
+    section 8). `version` counts its changes."""
+
+    site: str
+    slug: str
+    target: str
+    source: str = ""
+    medium: str = ""
+    campaign: str = ""
+    term: str = ""
+    content: str = ""
+    channel: str = ""  # in place of the one that source and medium come to
+    expires_at_ms: int | None = None
+    is_enabled: bool = True
+    created_at_ms: int = 0
+    changed_at_ms: int = 0
+    version: int = 1
+
+
 class SetAside(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A row that could not be read, as it was found; retention takes it, and a message of the log with it."""
 
@@ -409,6 +429,7 @@ REPLAY: Codec[ReplayRow] = Codec(ReplayRow)
 STANDING: Codec[Standing] = Codec(Standing)
 PRIVACY: Codec[PrivacyRow] = Codec(PrivacyRow)
 RECEIPT: Codec[ReceiptRow] = Codec(ReceiptRow)
+LINK: Codec[LinkRow] = Codec(LinkRow)
 
 
 def plain_msgpack(value: Any) -> bytes:

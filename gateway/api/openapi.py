@@ -33,6 +33,7 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "events": "What became of an event, and why.",
         "deliveries": "What is on its way to the destinations.",
         "replays": "Jobs that send deliveries again.",
+        "links": "Tracked links.",
         "privacy": "What is stored about a person: exported, erased.",
         "ingestion": "Where events come in. These paths take a site's keys, not the admin token.",
     }
@@ -70,6 +71,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "field": ("The name of a secret setting.", "access_token"),
     "replay_id": ("The replay's id.", "1"),
     "version": ("The number of a version.", "7"),
+    "slug": ("The link's name in its address.", "tea"),
     "job_id": ("The job's id.", "1"),
 })
 # fmt: on

@@ -212,12 +212,12 @@ def _identify_event(raw: Raw, intake: Intake) -> Event | Invalid:
 def _answer(edge: Edge, call: Call, request: Request, event: Event, body: bytes) -> Answer:
     site = request.caller.site
     headers = [JSON, ("cache-control", "no-store")]
-    if _may_set_cookie(event, request.state, site):
+    if may_set_cookie(event, request.state, site):
         headers.append(set_cookie_header(request.visitor, is_https(call, edge.trusted_proxies), site.cookie_domain))
     return Answer(status=200, headers=tuple(headers), body=body)
 
 
-def _may_set_cookie(event: Event, state: VisitorState, site: Site) -> bool:
+def may_set_cookie(event: Event, state: VisitorState, site: Site) -> bool:
     """Measuring or marketing is allowed: by the event, else by what the visitor stated last, else by the default."""
     choices = (
         getattr(event.consent, purpose) or getattr(state.consent, purpose) or site.consent_default
