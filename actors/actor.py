@@ -14,6 +14,7 @@ from msgspec import Struct
 from actors.event import Consent, Event
 from actors.snapshot import Snapshot
 from actors.traffic import Traffic
+from store.journey_records import GapFacts, TouchRow
 from store.records import Copy, Sighting
 
 S = TypeVar("S", bound=Struct)
@@ -77,6 +78,7 @@ class Processing(Struct, frozen=True, kw_only=True):
     fields_from: dict[str, str] = {}
     is_merged: bool = False  # the event differs from what the log holds
     held_as: str | None = None  # event_id under which it waited for its twin
+    facts: GapFacts | None = None  # of a conversion: what its visitor knew
 
 
 class Turn(Protocol):
@@ -121,6 +123,18 @@ class Turn(Protocol):
 
     def duplicate(self, event: Event, at: Position, of: bytes, key: str, value: str) -> None:
         """Records a copy that came too late or brought nothing: it goes nowhere."""
+        ...
+
+    def brought(self, digest: bytes) -> bool:
+        """Whether a touchpoint with this key was recorded before."""
+        ...
+
+    def touch(self, row: TouchRow, *, is_full: bool) -> bytes:
+        """Records a touchpoint; the key of its row. `is_full`: the visitor has as many as are kept."""
+        ...
+
+    def mark(self, key: bytes, at_ms: int) -> None:
+        """Notes with a touchpoint the first cart, checkout or lead after it."""
         ...
 
     def process(self, processing: Processing) -> None:

@@ -20,6 +20,7 @@ from actors.writes import Writes
 from store import keys
 from store.env import Store
 from store.errors import Unreadable
+from store.journey_records import TouchRow
 from store.records import DEAD, SET_ASIDE, Copy, DeadLetter, EventRow, SetAside, Sighting
 from store.writer import WriteTxn
 
@@ -44,7 +45,7 @@ class Batch:
         self.now_ms = now_ms
         self.random = Random(seed)
         self.snapshot = snapshot
-        self.writes = Writes(store, txn, snapshot)
+        self.writes = Writes(store, txn, snapshot, now_ms=now_ms)
         self._known = self.writes.known
         self._tally = self.writes.tally
         self.traffic = self.writes.traffic
@@ -183,6 +184,15 @@ class Batch:
         self.traffic.copy(event, "duplicates", key, is_conflict=bool(differs))
         self.count("event_duplicate", site=event.site, source=event.source, key=key)
 
+    def brought(self, digest: bytes) -> bool:
+        return self.writes.journeys.brought(digest)
+
+    def touch(self, row: TouchRow, *, is_full: bool) -> bytes:
+        return self.writes.journeys.record(row, is_full=is_full)
+
+    def mark(self, key: bytes, at_ms: int) -> None:
+        self.writes.journeys.mark(key, at_ms)
+
     def process(self, processing: Processing) -> None:
         self._processor.route(processing)
 
@@ -194,10 +204,11 @@ class Batch:
 
     def freeze(self) -> Callable[[WriteTxn], None]:
         """All that the batch changes, encoded, as one function for the writer."""
-        for (database, key), raw in self._known.unreadable.items():
+        for (database, key), raw in {**self._known.unreadable, **self.writes.journeys.unreadable}.items():
             self.quarantine(database, key, raw)
         puts = self.writes.puts
         puts += self._known.puts()
+        puts += self.writes.journeys.puts()
         for actor in self._touched.values():
             puts += actor.puts(self.now_ms)
         tally, traffic, queued = self._tally, self.traffic, self.writes.queued

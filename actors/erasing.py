@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from actors import dedup
 from actors import person as persons
+from actors.erasing_journeys import erase_conversion, erase_event
 from actors.event import CustomData, Event
 from actors.finding import LOOKED_AT, decode_event, event_of, visitor_key
 from actors.ip import Ip
@@ -71,10 +72,10 @@ class Eraser:
         self.pending = 0
         self.person = persons.decode(job.person)
         self._needles = self.person.needles()
-        self._store = store
+        self.store = store
+        self.now_ms = now_ms
         self._site = job.site
         self._recall = recall
-        self._now_ms = now_ms
 
     def holds(self, raw: bytes | None) -> bool:
         """Whether a row may be the person's, by its bytes."""
@@ -86,7 +87,7 @@ class Eraser:
 
     def is_erased(self, site: str, event_id: str) -> bool:
         """Whether this was the id of an event that was erased."""
-        found = rows_after(self.draft.txn, self._store, "event", keys.event_prefix(site, event_id), b"", SAME_ID)
+        found = rows_after(self.draft.txn, self.store, "event", keys.event_prefix(site, event_id), b"", SAME_ID)
         rows = [self._event(key) for key, _ in found]
         return any(row is not None and row.erased_at_ms for row in rows)
 
@@ -109,6 +110,10 @@ class Eraser:
             if row is not None:
                 is_all = is_main or key != main_key
                 self._blank_row(key, row, None if is_all else message.log_key)
+        if event is not None:
+            erase_event(self, event, message.event_key)
+        if is_main:
+            erase_conversion(self, main_key)
         self.log(message.log_key, message.raw, message.event_key)
         return True
 
@@ -140,7 +145,7 @@ class Eraser:
             return
         blank = msgspec.structs.replace(
             row, event_id="", body=None, order=None, copies=copies, session_id=None, visitor_id=None,
-            erased_at_ms=self._now_ms,
+            erased_at_ms=self.now_ms,
         )  # fmt: skip
         self.draft.put("event", key, EVENT.encode(blank))
         self.counts["events"] += 1
@@ -215,7 +220,7 @@ class Eraser:
         places: dict[str, bytes] = {}
         for one in waits:
             key = keys.destination(self._site, one)
-            place = place_of(self.draft.txn, self._store, key, event, rows[one])
+            place = place_of(self.draft.txn, self.store, key, event, rows[one])
             if place is not None and self.draft.peek("outbox", place) is not None:
                 if not self._recall(key, place):
                     return False
@@ -237,7 +242,7 @@ class Eraser:
             self.settled[key] += 1
         before = row or DeliveryRow(status="queued", destination=destination)
         after = msgspec.structs.replace(
-            _blank(before), status="dropped", reason=REASON, next_at_ms=None, settled_at_ms=self._now_ms
+            _blank(before), status="dropped", reason=REASON, next_at_ms=None, settled_at_ms=self.now_ms
         )
         self.draft.put("delivery", keys.delivery(event_key, key), DELIVERY.encode(after))
         changes = {column_of(row): -1, f"dropped:{REASON}": 1}

@@ -1,10 +1,12 @@
-"""Takes a person out of what no index of events leads to: visitors' memories, dead letters, rows set aside."""
+"""Takes a person out of what no index of events leads to: visitors' memories, touchpoints, dead letters, rows
+set aside."""
 
 from typing import Final
 
 import msgspec
 
 from actors.erasing import Eraser, Part, summed
+from actors.erasing_journeys import erase_person
 from actors.finding import LOOKED_AT, event_of, state_of, visitor_key, visitor_of
 from store import keys
 from store.env import Store
@@ -25,6 +27,7 @@ def erase_rest(store: Store, job: PrivacyRow, now_ms: int) -> Part:
         eraser = Eraser(Draft(store, txn), store, job, lambda *_: True, now_ms)
         if not job.cursor:
             _visitors(eraser, job)
+            erase_person(eraser, job.site)
             _examples(eraser, rows_after(txn, store, "replay", keys.REPLAYS, b"", REPLAYS_MOST))
         rows = rows_after(txn, store, DATABASES[which], b"", cursor, LOOKED_AT)
         for key, raw in rows:

@@ -11,8 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from actors.actor import Actor, Message, Position, Processing, Turn
+from actors.attribution.gaps import joined
 from actors.event import Consent, Event, is_browser
 from actors.merging import conflicts, merge, strictest
+from store.journey_records import GapFacts
 from store.records import Copy
 
 COPIES_KEPT = 50
@@ -43,6 +45,7 @@ class Copied(Message, frozen=True, kw_only=True):
     consent: Consent = Consent()
     consent_from: str = ""
     session_id: str | None = None
+    facts: GapFacts | None = None
 
     @property
     def carried(self) -> Event:
@@ -161,6 +164,7 @@ def _joined(first: Processing, copy: Copied) -> Processing:
         consent=consent,
         consent_from=first.consent_from or copy.consent_from,
         session_id=first.session_id or copy.session_id,
+        facts=joined(first.facts, copy.facts),
     )
 
 

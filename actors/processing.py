@@ -36,6 +36,7 @@ class Processor:
         key = self._settle_copies(processing)
         covered = (event.site, event.source, event.event_name, coverage(event.user_data))
         writes.covered[covered] = writes.covered.get(covered, 0) + 1
+        writes.journeys.after(processing, key, [])
         site = self._snapshot.sites.get(event.site)
         decisions = decide(event, processing.consent, site) if site is not None else []
         self._put_row(processing, key, decisions)

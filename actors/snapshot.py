@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.attribution.settings import AttributionRules
 from actors.destinations.base import Destination
 from actors.event import Purpose, State
 from actors.routes import Route
@@ -40,6 +41,8 @@ class Site(Struct, frozen=True, kw_only=True):
     bots: Literal["keep", "drop"] = "keep"  # whether what counts as a bot's goes to platforms
     consent_categories: Mapping[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes
     routes: tuple[Route, ...] = ()  # of a destination without any its own event names decide
+
+    attribution: AttributionRules = AttributionRules()
 
     def destination(self, destination_id: str) -> Destination | None:
         """By its id, or by that of its test twin (twins.py)."""

@@ -13,12 +13,15 @@ from msgspec import Struct
 
 from actors import dedup
 from actors.actor import Actor, Arrived, Processing, Ref, Turn
+from actors.attribution.touchpoints import MILESTONES
+from actors.contacts import TOUCHES_KEPT, Contact, Journey, facts_of, meet, note, recorded, touchpoint
 from actors.event import PURPOSES, Consent, Event, UserData, is_bot, is_browser, is_test
 from actors.identity import is_blocked
 from actors.ip import Activity
 from actors.order import Copied, Opened
 from actors.traffic import told_by
-from actors.visits import Touch, Visit, covers, join, touch_of
+from actors.visits import Touch, Visit, covers, time_of
+from store.journey_records import GapFacts
 
 VALUES_KEPT = 5  # of each identifier and click id, the newest
 PERSON_FIELDS = ("email", "phone", "external_id", "klaviyo_id", "kx")
@@ -50,6 +53,7 @@ class VisitorState(Struct, kw_only=True, omit_defaults=True):
     purchases: int = 0
     told_day: int = 0  # the last day, since 1970, on which it told its site that it was there,
     known_day: int = 0  # and that it is known by an identifier
+    journey: Journey | None = None
 
 
 class Visitor(Actor[VisitorState]):
@@ -74,6 +78,7 @@ class Visitor(Actor[VisitorState]):
             event=event,
             at=message.at,
             session_id=self._session_id(event),
+            facts=self._facts(event, turn),
             **self._consent(event),
         )
         self._hand_on(processing, turn)
@@ -89,7 +94,8 @@ class Visitor(Actor[VisitorState]):
         self._learn(message, turn, is_copy=True)
         copied = Copied(
             event=message.event, at=message.at, key=key, value=value, first_key=sighting.event_key,
-            session_id=self._session_id(message.event), **self._consent(message.event),
+            session_id=self._session_id(message.event), facts=self._facts(message.event, turn),
+            **self._consent(message.event),
         )  # fmt: skip
         turn.send(Ref("order", sighting.order), copied)
 
@@ -115,14 +121,19 @@ class Visitor(Actor[VisitorState]):
         state.last_seen_at_ms = max(state.last_seen_at_ms, now_ms)
         state.events += not is_copy
         state.purchases += not is_copy and event.event_name == "purchase_placed"
-        if is_browser(event) and not is_bot(event):
-            is_new = self._visit(event, message.session_id or f"{turn.random.getrandbits(128):032x}")
-            if is_new and self.key and not is_test(event):
-                turn.traffic.add(event, "visits")
+        contact = self._visit(message, turn) if is_browser(event) and not is_bot(event) else None
+        if contact is not None and contact.is_new_visit and self.key and not is_test(event):
+            turn.traffic.add(event, "visits")
+        if is_bot(event):
+            self._exclude()
         for field, value in _identifiers(event.user_data):
             self._note(field, value, now_ms)
         self._learn_consent(event)
         self._tell_site(event, turn)
+        if contact is not None and contact.is_touch:
+            self._touch(contact, event, turn)
+        if event.event_name in MILESTONES:
+            self._mark(event, turn)
 
     def _tell_site(self, event: Event, turn: Turn) -> None:
         """That it was there, and is known by an identifier that joins: each once a day."""
@@ -139,16 +150,57 @@ class Visitor(Actor[VisitorState]):
                 state.consent = _with(state.consent, purpose, choice)
                 state.consent_at_ms[purpose] = event.occurred_at_ms
 
-    def _visit(self, event: Event, new_id: str) -> bool:
-        state = self.state
-        touch = touch_of(event)
-        visit, is_new = join(state.visit, event, touch, new_id)
-        state.visit = visit
-        state.visits += is_new
-        if touch is not None:
-            state.first_touch = state.first_touch or touch
-            state.last_touch = touch
-        return is_new
+    def _visit(self, message: Arrived, turn: Turn) -> Contact:
+        state, event = self.state, message.event
+        contact = meet(
+            event, state.visit, turn.snapshot.sites.get(event.site), turn.brought, self._new_id(message, turn)
+        )
+        is_first, state.visit = state.visits == 0, contact.visit
+        state.visits += contact.is_new_visit
+        if contact.campaign is not None:
+            state.first_touch = state.first_touch or contact.campaign
+            state.last_touch = contact.campaign
+        if contact.is_new_visit:
+            state.journey = state.journey or Journey()
+            note(state.journey, contact, event, is_first=is_first)
+        return contact
+
+    def _new_id(self, message: Arrived, turn: Turn) -> str:
+        """What the edge proposed, unless it took the event for one of the visit that is open."""
+        proposed, visit = message.session_id, self.state.visit
+        if proposed and (visit is None or proposed != visit.id):
+            return proposed
+        return f"{turn.random.getrandbits(128):032x}"
+
+    def _exclude(self) -> None:
+        """A bot's contact makes no touchpoint; that there was one explains a conversion without any."""
+        self.state.journey = self.state.journey or Journey()
+        self.state.journey.has_excluded = True
+
+    def _touch(self, contact: Contact, event: Event, turn: Turn) -> None:
+        site = turn.snapshot.sites.get(event.site)
+        journey = self.state.journey = self.state.journey or Journey()
+        if site is None or event.user_data.anonymous_id is None:
+            return
+        row = touchpoint(event, contact, self._consent(event)["consent"], site, turn.key_of(event))
+        if row is None:
+            journey.is_withheld = True
+            return
+        recorded(journey, turn.touch(row, is_full=journey.touches >= TOUCHES_KEPT), row.at_ms)
+
+    def _mark(self, event: Event, turn: Turn) -> None:
+        """The first cart, checkout or lead after a touchpoint is noted with it."""
+        journey = self.state.journey
+        if journey is not None and journey.last and not journey.is_marked:
+            journey.is_marked = True
+            turn.mark(journey.last, time_of(event))
+
+    def _facts(self, event: Event, turn: Turn) -> GapFacts | None:
+        """Of a conversion's visitor; of other events nobody asks."""
+        site, state = turn.snapshot.sites.get(event.site), self.state
+        if site is None or event.event_name not in site.attribution.conversions:
+            return None
+        return facts_of(state.journey, event, first_seen_at_ms=state.first_seen_at_ms, visits=state.visits)
 
     def _note(self, field: str, value: str, now_ms: int) -> None:
         known = self.state.seen.setdefault(field, [])

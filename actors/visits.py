@@ -4,19 +4,13 @@ Rules of contracts/dedup_and_identity.md, section 3 ("ours"): 30 min between two
 new campaign, at most 24 h. Time is `occurred_at`, limited to 24 h around the arrival.
 """
 
-import re
-
+import msgspec
 from msgspec import Struct
 
 from actors.event import Event
 
 IDLE_MS = 30 * 60_000
 LONGEST_MS = 24 * 3_600_000
-_PARAMETER = re.compile(
-    r"[?&](utm_source|utm_medium|utm_campaign|gclid|gbraid|wbraid|fbclid|ttclid|epik|sccid|li_fat_id|rdt_cid|awc|tblci"
-    r"|msclkid|_kx)=([^&#]{1,1024})",
-    re.IGNORECASE,
-)
 
 
 class Touch(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -34,29 +28,12 @@ class Visit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     started_at_ms: int
     last_at_ms: int
     touch: Touch | None = None
+    referrer: str = ""  # host by which it began, where that was another's
 
 
 def time_of(event: Event) -> int:
     """When the event happened, within 24 h of its arrival."""
     return min(max(event.occurred_at_ms, event.received_at_ms - LONGEST_MS), event.received_at_ms + LONGEST_MS)
-
-
-def touch_of(event: Event) -> Touch | None:
-    """The campaign that the event's page was reached by; None where its url names none."""
-    url = event.page.url
-    if url is None or "?" not in url:
-        return None
-    found = {name.lower(): value for name, value in _PARAMETER.findall(url)}
-    if not found:
-        return None
-    clicks = [f"{name}={value}" for name, value in found.items() if not name.startswith("utm_")]
-    return Touch(
-        at_ms=time_of(event),
-        source=found.get("utm_source", ""),
-        medium=found.get("utm_medium", ""),
-        campaign=found.get("utm_campaign", ""),
-        click_id=clicks[0] if clicks else "",
-    )
 
 
 def continues(visit: Visit, at_ms: int, touch: Touch | None) -> bool:
@@ -72,17 +49,26 @@ def covers(visit: Visit, event: Event) -> bool:
     return visit.started_at_ms <= time_of(event) <= visit.last_at_ms + longest_ms
 
 
-def join(visit: Visit | None, event: Event, touch: Touch | None, new_id: str) -> tuple[Visit, bool]:
-    """The visit after the event, and whether it is a new one. A late event of an earlier time opens none."""
+def join(
+    visit: Visit | None, event: Event, touch: Touch | None, new_id: str, *, referrer: str = "", is_anew: bool = False
+) -> tuple[Visit, bool]:
+    """The visit after the event, and whether it is a new one. A late event of an earlier time opens none. `referrer`:
+    the host that the visitor comes from; `is_anew`: which begins a new visit."""
     at_ms = time_of(event)
+    opened = Visit(id=new_id, started_at_ms=at_ms, last_at_ms=at_ms, touch=touch, referrer=referrer)
     if visit is None:
-        return Visit(id=new_id, started_at_ms=at_ms, last_at_ms=at_ms, touch=touch), True
+        return opened, True
     if at_ms < visit.started_at_ms:
         return visit, False
-    if continues(visit, at_ms, touch):
-        kept = max(at_ms, visit.last_at_ms)
-        return Visit(id=visit.id, started_at_ms=visit.started_at_ms, last_at_ms=kept, touch=visit.touch), False
-    return Visit(id=new_id, started_at_ms=at_ms, last_at_ms=at_ms, touch=touch), True
+    if continues(visit, at_ms, touch) and not is_anew:
+        if at_ms <= visit.last_at_ms:
+            return visit, False
+        return msgspec.structs.replace(visit, last_at_ms=at_ms), False
+    return opened, True
+
+
+def is_same_campaign(known: Touch | None, touch: Touch) -> bool:
+    return known is not None and _campaign(known) == _campaign(touch)
 
 
 def _campaign(touch: Touch) -> tuple[str, str, str, str]:

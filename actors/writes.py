@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from actors.actor import Position
 from actors.event import Event, is_test
+from actors.journeys import Journeys
 from actors.sightings import Sightings
 from actors.snapshot import Snapshot
 from actors.tally import Tally
@@ -27,10 +28,12 @@ class Counted(Struct, frozen=True):
 
 
 class Writes:
-    """Gathered in memory, committed with the batch. `known`: the events' rows; `puts`: all other rows, in order."""
+    """Gathered in memory, committed with the batch. `known`: the events' rows; `journeys`: touchpoints and
+    conversions; `puts`: all other rows, in order."""
 
-    def __init__(self, store: Store, txn: lmdb.Transaction, snapshot: Snapshot) -> None:
+    def __init__(self, store: Store, txn: lmdb.Transaction, snapshot: Snapshot, *, now_ms: int) -> None:
         self.known = Sightings(store, txn, snapshot)
+        self.journeys = Journeys(store, txn, snapshot, now_ms=now_ms)
         self.tally = Tally()
         self.traffic = Traffic()
         self.puts: list[Put] = []

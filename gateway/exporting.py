@@ -17,6 +17,7 @@ from actors.event import Event, Plaintext
 from actors.finding import LOOKED_AT, decode_event, event_of, state_of, visitor_key, visitor_of
 from actors.person import Person
 from actors.wire import rfc3339
+from gateway.exporting_journeys import person_journeys
 from store import keys, ledger
 from store.env import Store, fetch
 from store.errors import Unreadable
@@ -37,7 +38,7 @@ async def write_export(
     name = f"{FOLDER}/privacy-{job.number}-{secrets.token_hex(4)}.jsonl"
     place = store.path / name
     draft = place.with_suffix(".part")
-    counts = {"events": 0, "visitors": 0}
+    counts = {"events": 0, "visitors": 0, "touchpoints": 0, "conversions": 0}
     _clear_drafts(store.path, job.number)
     with os.fdopen(_create(draft), "wb") as file:
         file.write(_line(_head(job, now_ms)))
@@ -92,6 +93,8 @@ async def _rows(store: Store, job: PrivacyRow, open_plaintext: Opened) -> AsyncI
     for visitor_id in person.visitors():
         if (row := _visitor(store, job.site, visitor_id)) is not None:
             yield row
+    for row in person_journeys(store, job.site, person):
+        yield row
 
 
 def _page(store: Store, job: PrivacyRow, after: bytes) -> list[Message]:

@@ -8,6 +8,7 @@ run it, on a store at rest or on a live one.
     check_actors.py     alarms and the states they wake
     check_replays.py    replay jobs and the marks of those that run
     check_privacy.py    exports and erasures, and the receipts of these
+    check_journeys.py   touchpoints, conversions and what leads to them; credit that adds up
     here                configuration versions, what destinations are doing and tracked links can be read
 
 It reads in pages, each in a short transaction, in bounded memory. On a live store rows change between two pages, so
@@ -22,6 +23,7 @@ from msgspec import Struct
 from store import keys, links, standing, versions
 from store.check_actors import check_actors
 from store.check_books import check_books
+from store.check_journeys import check_journeys
 from store.check_log import check_events, check_indexes, check_log
 from store.check_outbox import check_outbox
 from store.check_privacy import check_privacy
@@ -52,6 +54,7 @@ def check(store: Store, shards: int) -> Report:
     check_links(store, findings)
     check_replays(store, findings)
     check_privacy(store, findings)
+    check_journeys(store, findings)
     check_log(store, shards, findings)
     check_indexes(store, findings)
     check_events(store, findings)

@@ -3,9 +3,11 @@
 What a path and its credits mean is in actors/attribution/ and contracts/attribution.md; here is only how they are kept.
 """
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 from store.records import Codec
@@ -163,6 +165,31 @@ class ConversionRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def net_value(self) -> Decimal:
         return Decimal(0) if self.is_cancelled else self.value - self.refunded
+
+
+def next_version(row: ConversionRow, before: ConversionRow, *, cause: Cause, now_ms: int) -> ConversionRow:
+    """`before`: the version it takes the place of; of version 0, none."""
+    is_late = before.version > 0 and now_ms >= before.final_at_ms
+    return msgspec.structs.replace(
+        row,
+        version=before.version + 1,
+        cause=cause,
+        computed_at_ms=now_ms,
+        changes_after_final=before.changes_after_final + is_late,
+    )
+
+
+def version_dropped(version: int) -> int | None:
+    """Which earlier version goes when this one becomes an earlier one: the first and the latest are kept."""
+    return version - (VERSIONS_KEPT - 2) if version >= VERSIONS_KEPT else None
+
+
+def without(row: ConversionRow, gone: Collection[bytes]) -> ConversionRow:
+    """With the touchpoints that are no more marked as erased: they keep their place and their credit."""
+    if not any(touch.id in gone and touch.label != "erased" for touch in row.path):
+        return row
+    path = tuple(msgspec.structs.replace(one, label="erased") if one.id in gone else one for one in row.path)
+    return msgspec.structs.replace(row, path=path)
 
 
 TOUCH: Codec[TouchRow] = Codec(TouchRow)

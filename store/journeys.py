@@ -98,6 +98,13 @@ def touches_by(store: Store, site: str, digest: bytes, limit: int = LISTED_MOST)
     return found
 
 
+def has_touch(store: Store, digest: bytes) -> bool:
+    """Whether there is a touchpoint that carries this key."""
+    prefix = keys.touches_by(digest)[: 1 + keys.KEY_BYTES]
+    with store.read() as txn:
+        return bool(_keys_from(txn, store, TOUCH_DB, prefix, b"", prefix, 1))
+
+
 def conversions_by(store: Store, digest: bytes, limit: int = LISTED_MOST) -> list[ListedConversion]:
     """Conversions that carry this key, the oldest first."""
     prefix = keys.conversions_by(digest)[: 1 + keys.KEY_BYTES]

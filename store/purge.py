@@ -31,10 +31,12 @@ Row = tuple[str, bytes]  # database, key
 
 
 class Doomed(Struct, frozen=True):
-    """Rows that go together, if `guard` still has these bytes (None: nothing can have changed)."""
+    """Rows that go together, if `guard` still has these bytes (None: nothing can have changed). `puts`: rows that are
+    written then."""
 
     rows: list[Row]
     guard: tuple[str, bytes, bytes] | None = None
+    puts: tuple[tuple[str, bytes, bytes], ...] = ()
 
 
 class Plan(Struct, frozen=True):
@@ -59,6 +61,8 @@ def apply(plan: Plan) -> Apply:
             if not _has_changed(doomed, write):
                 for database, key in doomed.rows:
                     write.delete(database, key)
+                for database, key, raw in doomed.puts:
+                    write.put(database, key, raw)
 
     return delete
 
@@ -77,7 +81,7 @@ def events(store: Store, site: bytes, cutoff_ms: int, after: bytes) -> Plan:
     most = rows_a_commit(store)
     with store.read() as txn, txn.cursor(db=store.dbs["site_event"]) as cursor:
         last = b""
-        for examined, (key, event_key) in enumerate(_from(cursor, site, after)):
+        for examined, (key, event_key) in enumerate(rows_from(cursor, site, after)):
             if keys.read_site_event(key)[0] >= cutoff_ms:
                 return Plan(found, b"")
             if len(found) >= most or examined >= EXAMINED_A_STEP:
@@ -219,7 +223,7 @@ def dead_letters(store: Store, cutoff_ms: int, after: bytes) -> Plan:
     found: list[Doomed] = []
     most = rows_a_commit(store)
     with store.read() as txn, txn.cursor(db=store.dbs["dead"]) as cursor:
-        for key, raw in _from(cursor, b"", after):
+        for key, raw in rows_from(cursor, b"", after):
             if keys.read_u64(key[:8]) >= cutoff_ms:
                 break
             if len(found) >= most:
@@ -237,7 +241,7 @@ def set_aside(store: Store, cutoff_ms: int, after: bytes) -> Plan:
     last = b""
     most = rows_a_commit(store)
     with store.read() as txn, txn.cursor(db=store.dbs["quarantine"]) as cursor:
-        for examined, (key, raw) in enumerate(_from(cursor, b"", after)):
+        for examined, (key, raw) in enumerate(rows_from(cursor, b"", after)):
             if len(found) >= most or examined >= EXAMINED_A_STEP:
                 return Plan(found, last)
             last = key
@@ -278,7 +282,7 @@ def _sweep(store: Store, database: str, after: bytes, is_old: Callable[[bytes, b
     last = b""
     most = rows_a_commit(store)
     with store.read() as txn, txn.cursor(db=store.dbs[database]) as cursor:
-        for examined, (key, raw) in enumerate(_from(cursor, b"", after)):
+        for examined, (key, raw) in enumerate(rows_from(cursor, b"", after)):
             if len(found) >= most or examined >= EXAMINED_A_STEP:
                 return Plan(found, last)
             last = key
@@ -290,7 +294,7 @@ def _sweep(store: Store, database: str, after: bytes, is_old: Callable[[bytes, b
     return Plan(found, b"")
 
 
-def _from(cursor: lmdb.Cursor, prefix: bytes, after: bytes) -> Iterator[tuple[bytes, bytes]]:
+def rows_from(cursor: lmdb.Cursor, prefix: bytes, after: bytes) -> Iterator[tuple[bytes, bytes]]:
     start = after + b"\x00" if after else prefix
     is_there = cursor.set_range(start) if start else cursor.first()
     while is_there and bytes(cursor.key()).startswith(prefix):
@@ -300,4 +304,4 @@ def _from(cursor: lmdb.Cursor, prefix: bytes, after: bytes) -> Iterator[tuple[by
 
 def _prefixed(txn: lmdb.Transaction, store: Store, database: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
     with txn.cursor(db=store.dbs[database]) as cursor:
-        yield from _from(cursor, prefix, b"")
+        yield from rows_from(cursor, prefix, b"")

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import lmdb
 import trio
 
-from store import keys, purge
+from store import keys, purge, purge_journeys
 from store.env import Store, fetch
 from store.purge import Plan
 from store.writer import Apply, Writer, WriteTxn, commit
@@ -83,6 +83,8 @@ def steps(store: Store, kept_ms: Mapping[str, int], now_ms: int) -> Iterator[Ste
     last_ms = max(0, now_ms - max(kept_ms.values(), default=LONGEST_MS))
     for first in (
         *(partial(purge.events, store, site, cutoff_ms) for site, cutoff_ms in cutoffs.items()),
+        *(partial(purge_journeys.touches, store, site, cutoff_ms, now_ms) for site, cutoff_ms in cutoffs.items()),
+        *(partial(purge_journeys.conversions, store, site, cutoff_ms) for site, cutoff_ms in cutoffs.items()),
         partial(purge.hours, store, cutoffs),
         partial(purge.traffic, store, cutoffs),
         partial(purge.dead_letters, store, last_ms),

@@ -70,6 +70,10 @@ class Draft:
         place = database, key
         return self._puts[place] if place in self._puts else fetch(self.txn, self._store.dbs[database], key)
 
+    def planned(self, database: str, prefix: bytes) -> list[bytes]:
+        """Keys under a prefix that the plan writes."""
+        return [key for (own, key), raw in self._puts.items() if own == database and raw and key.startswith(prefix)]
+
     def put(self, database: str, key: bytes, raw: bytes) -> None:
         self.get(database, key)
         self._puts[database, key] = raw

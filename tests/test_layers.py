@@ -38,6 +38,8 @@ PURE = (
         "routes_check", "routes_compare", "routes_text", "stored_changes",
     )),
 )  # fmt: skip
+# Within a batch they read in the core's own transaction.
+READERS = ("batch", "indexed", "journeys", "runtime", "sightings", "touching", "warm", "writes")
 # They name the type of the random source and make none; `inet_pton` reads an address and opens no socket.
 EXEMPT = {
     "actors/gate.py": {"random"},
@@ -109,13 +111,7 @@ def test_only_the_store_uses_lmdb_beside_the_core_that_reads_in_its_transactions
         for path in files_of(package)
         if "lmdb" in set(imports(path))
     }
-    assert users <= {
-        "actors/batch.py",
-        "actors/runtime.py",
-        "actors/sightings.py",
-        "actors/warm.py",
-        "actors/writes.py",
-    }
+    assert users <= {f"actors/{name}.py" for name in READERS}
 
 
 def transactions(tree: ast.AST) -> Iterator[ast.With]:

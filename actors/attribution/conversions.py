@@ -14,10 +14,10 @@ import msgspec
 from actors.attribution.amounts import apportion, places_of, units
 from actors.attribution.gaps import gap_of
 from actors.attribution.models import Path, weights, winner
-from actors.attribution.paths import TOUCHES_MOST, Matched, milestone_of, path_of, visits_of, within
+from actors.attribution.paths import TOUCHES_MOST, Matched, milestone_of, path_of, visits_of
 from actors.attribution.settings import AttributionRules
 from actors.event import Event
-from store.journey_records import MODELS, SHARE, Cause, ConversionRow, PathTouch, Result
+from store.journey_records import MODELS, SHARE, Cause, ConversionRow, Result, next_version
 
 RENEWAL: Final = "subscription_renewed"
 REFUND, CANCELLATION = "order_refunded", "order_cancelled"
@@ -30,10 +30,16 @@ def is_conversion(event: Event, rules: AttributionRules) -> bool:
 
 
 def computed(
-    row: ConversionRow, found: Sequence[Matched], rules: AttributionRules, *, cause: Cause, now_ms: int
+    row: ConversionRow,
+    inside: Sequence[Matched],
+    rules: AttributionRules,
+    *,
+    has_older: bool,
+    cause: Cause,
+    now_ms: int,
 ) -> ConversionRow:
-    """The row's next version, from all touchpoints that its keys reach, in order of time. What was erased stays."""
-    inside = within(found, row.occurred_at_ms, rules.window_ms(row.event_name))
+    """The row's next version. `inside`: the touchpoints of its window that its keys reach, in order of time; what was
+    erased stays. `has_older`: there are some from before the window."""
     erased = tuple(touch for touch in row.path if touch.label == "erased")
     path = path_of(inside)
     if erased:
@@ -44,7 +50,7 @@ def computed(
         path=path,
         milestone_at_ms=milestone_at_ms,
         visits=visits_of(inside),
-        gap=gap_of(path, row.facts, has_older=_has_any(row, found), has_keys=bool(row.keys)),
+        gap=gap_of(path, row.facts, has_older=has_older, has_keys=bool(row.keys)),
     )
     return next_version(credited(fresh, rules), row, cause=cause, now_ms=now_ms)
 
@@ -81,34 +87,8 @@ def inherited(row: ConversionRow, first: ConversionRow, key: bytes, rules: Attri
     return _revalued(fresh, rules)
 
 
-def next_version(row: ConversionRow, before: ConversionRow, *, cause: Cause, now_ms: int) -> ConversionRow:
-    """`before`: the version it takes the place of; of version 0, none."""
-    is_late = before.version > 0 and now_ms >= before.final_at_ms
-    return msgspec.structs.replace(
-        row,
-        version=before.version + 1,
-        cause=cause,
-        computed_at_ms=now_ms,
-        changes_after_final=before.changes_after_final + is_late,
-    )
-
-
-def without(row: ConversionRow, gone: set[bytes]) -> ConversionRow:
-    """With the touchpoints that are no more marked as erased: they keep their credit and lose what they told."""
-    path = tuple(_erased(touch) if touch.id in gone else touch for touch in row.path)
-    return msgspec.structs.replace(row, path=path) if path != row.path else row
-
-
-def _has_any(row: ConversionRow, found: Sequence[Matched]) -> bool:
-    return any(one.row.at_ms <= row.occurred_at_ms for one in found)
-
-
 def is_final(row: ConversionRow, now_ms: int) -> bool:
     return now_ms >= row.final_at_ms
-
-
-def _erased(touch: PathTouch) -> PathTouch:
-    return msgspec.structs.replace(touch, label="erased")
 
 
 def _revalued(row: ConversionRow, rules: AttributionRules) -> ConversionRow:

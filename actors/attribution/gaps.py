@@ -40,5 +40,12 @@ def gap_of(path: Sequence[PathTouch], facts: GapFacts, *, has_older: bool, has_k
     return "direct_only" if path else "no_touchpoints"
 
 
+def joined(one: GapFacts | None, other: GapFacts | None) -> GapFacts | None:
+    """What the visitors of two copies of an event knew together."""
+    if one is None or other is None:
+        return one or other
+    return GapFacts(**{name: getattr(one, name) or getattr(other, name) for name in GapFacts.__struct_fields__})
+
+
 def is_ad_host(host: str) -> bool:
     return any(host == one or host.endswith(f".{one}") for one in AD_HOSTS)

@@ -1,6 +1,6 @@
 """The path of a conversion: what is in it, how it reads, how sure it is (contracts/attribution.md, 5 and 7)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
@@ -60,24 +60,20 @@ class Step(NamedTuple):
     touches: int
 
 
-def union(found: Iterable[Matched]) -> list[Matched]:
-    """Each touchpoint once, under the first of the keys that reach it, in order of time. A link by the customer's hash
-    alone makes no path."""
-    first: dict[bytes, Matched] = {}
-    order = list(LINK_WEIGHTS)
-    for one in found:
-        known = first.get(one.id)
-        if known is None or order.index(one.label) < order.index(known.label):
-            first[one.id] = one
-    if all(one.label == "customer" for one in first.values()):
+def capped(reached: Mapping[bytes, Label], at_ms: Callable[[bytes], int]) -> list[tuple[bytes, Label]]:
+    """In order of time, at most as many as a path holds: the first, and the latest. A link by the customer's hash alone
+    makes no path."""
+    if all(label == "customer" for label in reached.values()):
         return []
-    return sorted(first.values(), key=lambda one: (one.row.at_ms, one.id))
+    ordered = sorted(reached.items(), key=lambda one: (at_ms(one[0]), one[0]))
+    return ordered if len(ordered) <= TOUCHES_MOST else [ordered[0], *ordered[1 - TOUCHES_MOST :]]
 
 
-def within(found: Sequence[Matched], converted_at_ms: int, window_ms: int) -> list[Matched]:
-    """Those of the window, at most as many as a path holds: the first, and the latest."""
-    inside = [one for one in found if converted_at_ms - window_ms < one.row.at_ms <= converted_at_ms]
-    return inside if len(inside) <= TOUCHES_MOST else [inside[0], *inside[1 - TOUCHES_MOST :]]
+def belongs(one: Matched, external: bytes) -> bool:
+    """Whether a touchpoint may be the conversion's: what a person only gave is not followed to somebody who is known by
+    another customer id."""
+    is_followed = one.label not in ("external_id", "email", "customer")
+    return is_followed or not (one.row.external and external) or one.row.external == external
 
 
 def path_of(found: Sequence[Matched]) -> tuple[PathTouch, ...]:

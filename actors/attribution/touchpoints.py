@@ -13,6 +13,7 @@ import msgspec
 from actors.attribution.evidence import JOURNEY_ID, LINK_ID, Origin
 from actors.event import Event, UserData
 from actors.identity import is_blocked
+from actors.person import Kind, Person
 from actors.visits import time_of
 from store import keys
 from store.journey_records import LinkKey, TouchKind, TouchRow
@@ -27,6 +28,11 @@ def digest(site: str, kind: str, value: str) -> bytes:
 
 def visitor_digest(site: str, visitor_id: str) -> bytes:
     return digest(site, "visitor", visitor_id)
+
+
+def own_digest(event_key: bytes) -> bytes:
+    """By which a conversion finds the signal that it gave itself."""
+    return keys.digest16("signal", event_key.hex())
 
 
 def click_digest(site: str, visitor_id: str, name: str, value: str) -> bytes:
@@ -110,6 +116,16 @@ def keys_of(event: Event, session_id: str | None) -> list[LinkKey]:
     if event.user_data.anonymous_id is not None:
         found.append(LinkKey("visitor", visitor_digest(site, event.user_data.anonymous_id)))
     return found + carried(event, session_id)
+
+
+def person_digests(site: str, person: Person) -> list[bytes]:
+    """Of the identifiers that are known of a person whose data is exported or erased."""
+    found = [visitor_digest(site, one) for one in person.visitors()]
+    kinds: tuple[tuple[Kind, str], ...] = (("external_id", "external_id"), ("email", "email"), ("phone", "customer"))
+    for kind, name in kinds:
+        values = {*person.given.get(kind, ()), *person.learnt.get(kind, ())}
+        found += [digest(site, name, value) for value in sorted(values)]
+    return found
 
 
 def customer_hashes(user: UserData) -> list[str]:

@@ -2,13 +2,14 @@
 
 import msgspec
 
+from actors.contacts import meet
 from actors.event import Event
 from actors.visitor import Visitor, VisitorState
-from actors.visits import continues, time_of, touch_of
 from gateway.edge import Edge
 from store import keys
 from store.env import Store, fetch
 from store.errors import Unreadable
+from store.journeys import has_touch
 from store.records import STATE
 
 KNOWN_BY = ("external_id", "email", "phone")
@@ -41,9 +42,10 @@ def identity_id(edge: Edge, event: Event, state: VisitorState) -> str:
 def session_of(edge: Edge, state: VisitorState, event: Event) -> str:
     """The visit that is open, or the id that the event's new one shall have: the same for all requests that come before
     it is on disk, whichever of them opens it."""
-    if state.visit is not None and continues(state.visit, time_of(event), touch_of(event)):
-        return state.visit.id
-    touch = touch_of(event)
+    contact = meet(event, state.visit, edge.snapshot.sites.get(event.site), lambda one: has_touch(edge.store, one), "")
+    if not contact.is_new_visit and contact.visit.id:
+        return contact.visit.id
+    touch = contact.campaign
     campaign = (touch.source, touch.medium, touch.campaign, touch.click_id) if touch is not None else ()
     before = state.visit.id if state.visit is not None else ""
     return edge.opaque_id("visit", event.site, event.user_data.anonymous_id or "", before, *campaign)

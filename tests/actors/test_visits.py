@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.event import Page
-from actors.visits import IDLE_MS, LONGEST_MS, Visit, covers, join, time_of, touch_of
+from actors.contacts import Contact, meet
+from actors.event import Event, Page
+from actors.visits import IDLE_MS, LONGEST_MS, Touch, Visit, covers, time_of
 from tests.support.making import HOUR_MS, START_MS, event, purchase
 
 MINUTE_MS = 60_000
@@ -18,9 +19,17 @@ def visits(*seen: tuple[float, str | None]) -> list[str]:
     for minute, url in seen:
         at_ms = START_MS + int(minute * MINUTE_MS)
         one = event(occurred_at_ms=at_ms, received_at_ms=at_ms, page=Page(url=url))
-        visit, _ = join(visit, one, touch_of(one), f"v{minute:g}")
+        visit = met(one, visit, f"v{minute:g}").visit
         named.append(visit.id)
     return named
+
+
+def met(one: Event, visit: Visit | None = None, new_id: str = "v") -> Contact:
+    return meet(one, visit, None, lambda _: False, new_id)
+
+
+def touch_of(one: Event) -> Touch | None:
+    return met(one).campaign
 
 
 GOOGLE = "https://shop.example/?utm_source=google&utm_medium=cpc&utm_campaign=spring"
@@ -61,7 +70,7 @@ def test_a_touch_is_read_from_the_url_in_any_case_and_bounded() -> None:
         event(page=Page(url="https://x.example/?UTM_Source=A&utm_medium=b&fbclid=c&gclid=d#utm_campaign=e"))
     )
     assert touch is not None
-    assert (touch.source, touch.medium, touch.campaign, touch.click_id) == ("A", "b", "", "fbclid=c")
+    assert (touch.source, touch.medium, touch.campaign, touch.click_id) == ("A", "b", "", "gclid=d")
     assert touch_of(event(page=Page(url=PLAIN))) is None
     assert touch_of(event()) is None
     assert len((touch_of(event(page=Page(url="https://x/?gclid=" + "g" * 9_999))) or touch).click_id) < 1_100

@@ -1,0 +1,137 @@
+"""What a browser event tells of its visitor's journey: the visit it is of, and whether it makes a touchpoint.
+
+The touchpoints are rows of their own (`actors/journeys.py`); of them a visitor remembers only how many there are, the
+last one, and what explains later why a conversion has none (contracts/attribution.md, sections 2 and 7).
+"""
+
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct
+
+from actors.attribution.evidence import JOURNEY_ID, LINK_ID, Link, origin_of
+from actors.attribution.gaps import NEW_VISITOR_MS, OFFLINE
+from actors.attribution.landings import (
+    Landing,
+    begins_anew,
+    distinct,
+    hosts_of,
+    is_allowed,
+    is_bookmark,
+    is_checkout,
+    is_contact,
+    is_lost_click,
+    landing_of,
+    may_keep_clicks,
+)
+from actors.attribution.touchpoints import click_digest, touch_of
+from actors.event import Consent, Event
+from actors.snapshot import Site
+from actors.visits import Touch, Visit, is_same_campaign, join, time_of
+from store.journey_records import GapFacts, TouchRow
+
+TOUCHES_KEPT: Final = 200  # of a visitor: the first, and the latest
+
+
+class Journey(Struct, kw_only=True, omit_defaults=True):
+    """Of one visitor. `last`: the row of the latest touchpoint."""
+
+    touches: int = 0
+    last: bytes = b""
+    last_at_ms: int = 0
+    is_marked: bool = False  # a cart, a checkout or a lead came after it, and is noted with it
+    is_withheld: bool = False  # a touchpoint was not recorded for want of consent
+    has_excluded: bool = False  # contacts of bots came
+    lost_at_ms: int = 0  # when an ad's landing had lost its parameters
+    began: Literal["", "checkout", "own"] = ""  # how the first page was reached, where that tells of a broken cookie
+
+
+class Contact(NamedTuple):
+    visit: Visit
+    is_new_visit: bool
+    campaign: Touch | None  # of the landing, where it says something new
+    landing: Landing
+    is_touch: bool
+
+
+def meet(
+    event: Event, visit: Visit | None, site: Site | None, brought: Callable[[bytes], bool], new_id: str
+) -> Contact:
+    """`brought`: whether a click id, by its digest, came with an earlier touchpoint of the visitor."""
+    rules = site if site is not None else Site(id=event.site)
+    landing = landing_of(event, rules.attribution, hosts_of(rules.attribution, rules.origins))
+    visitor_id = event.user_data.anonymous_id
+    if landing.has_parameters and visitor_id is not None:
+        known = (brought(click_digest(event.site, visitor_id, *click)) for click in distinct(landing))
+        if is_bookmark(landing, known):
+            landing = landing._replace(parameters={})
+    campaign = _campaign(landing, time_of(event))
+    last_referrer = visit.referrer if visit is not None else ""
+    is_anew = campaign is None and begins_anew(landing, last_referrer)
+    joined, is_new = join(visit, event, campaign, new_id, referrer=landing.came.host, is_anew=is_anew)
+    is_other = campaign is not None and not (visit is not None and is_same_campaign(visit.touch, campaign))
+    is_touch = is_contact(landing, is_new_visit=is_new, is_new_campaign=is_other, last_referrer=last_referrer)
+    return Contact(joined, is_new, campaign, landing, is_touch)
+
+
+def note(journey: Journey, contact: Contact, event: Event, *, is_first: bool) -> None:
+    """What the event adds to the explanation of later gaps. `is_first`: it is the visitor's first browser event."""
+    if is_first and (is_checkout(event) or contact.landing.came.what == "own"):
+        journey.began = "checkout" if is_checkout(event) else "own"
+    if contact.is_new_visit and is_lost_click(contact.landing):
+        journey.lost_at_ms = time_of(event)
+
+
+def touchpoint(
+    event: Event, contact: Contact, consent: Consent, site: Site, event_key: bytes, link: Link | None = None
+) -> TouchRow | None:
+    """None: it may not be recorded."""
+    rules = site.attribution
+    if not is_allowed(consent, rules, site.consent_default):
+        return None
+    landing = contact.landing
+    external = landing.came.referrer if landing.came.what == "external" else None
+    host = landing.came.host if external is not None else ""
+    return touch_of(
+        event,
+        origin_of(landing.parameters, external, host, rules, link),
+        "landing",
+        session_id=contact.visit.id if contact.visit.started_at_ms <= time_of(event) else None,
+        parameters=landing.parameters,
+        keeps_clicks=may_keep_clicks(consent, site.consent_default),
+        event_key=event_key,
+    )
+
+
+def recorded(journey: Journey, key: bytes, at_ms: int) -> None:
+    journey.touches = min(journey.touches + 1, TOUCHES_KEPT)
+    if at_ms >= journey.last_at_ms:
+        journey.last, journey.last_at_ms, journey.is_marked = key, at_ms, False
+
+
+def facts_of(journey: Journey | None, event: Event, *, first_seen_at_ms: int, visits: int) -> GapFacts:
+    """What is known of the visitor of a conversion."""
+    known = journey or Journey()
+    is_new = event.received_at_ms - first_seen_at_ms < NEW_VISITOR_MS
+    return GapFacts(
+        is_offline=event.action_source in OFFLINE,
+        is_known=visits > 0,
+        is_withheld=known.is_withheld,
+        is_new_at_checkout=is_new and bool(known.began),
+        is_click_lost=known.lost_at_ms > 0,
+        has_excluded=known.has_excluded,
+    )
+
+
+def _campaign(landing: Landing, at_ms: int) -> Touch | None:
+    told = landing.parameters
+    if not told:
+        return None
+    clicks = distinct(landing) + [(name, told[name]) for name in (JOURNEY_ID, LINK_ID) if name in told]
+    return Touch(
+        at_ms=at_ms,
+        source=told.get("utm_source", ""),
+        medium=told.get("utm_medium", ""),
+        campaign=told.get("utm_campaign", ""),
+        click_id="=".join(clicks[0]) if clicks else "",
+    )
