@@ -295,6 +295,8 @@ class CoreService:
         """Looks now and then at what no commit tells: depths and ages."""
         while True:
             self._waiting = self.core.waiting()
+            if self._waiting:  # a command put it there: no edge tells of that
+                self.core.wake()
             oldest_ms = oldest_waiting_ms(self._store, self.core.cursors())
             age_s = max(0.0, (self._now_ms() - oldest_ms) / 1000) if oldest_ms is not None else 0.0
             self._observer.mailbox(self._waiting, age_s)

@@ -13,7 +13,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from gateway.answers import error_answer, http_refusal, no_room
-from gateway.api import deliveries, destinations, events, links, platforms, privacy, replays, routes
+from gateway.api import deliveries, destinations, events, links, platforms, privacy, replays, routes, test_events
 from gateway.api.errors import Refused
 from gateway.api.openapi import DESCRIPTION, SCHEME, TAGS, VERSION, Provider
 from gateway.api.parts import ApiParts
@@ -67,6 +67,7 @@ def _resources(parts: ApiParts) -> list[Blueprint]:
         replays.resource(parts),
         privacy.resource(parts),
         links.resource(parts),
+        test_events.resource(parts),
     ]
 
 

@@ -34,6 +34,7 @@ class ApiParts(Struct, frozen=True, kw_only=True):
     make_control: Callable[[], Control]
     now_ms: Callable[[], int]
     report: FailureReport
+    edge: Edge | None = None  # what takes events
     trusted_proxies: Sequence[Network] = ()
     log: DoorLog = log_nothing
 
@@ -61,6 +62,7 @@ def parts_of(
         gate=AdminGate(server.admin_token),
         make_control=make_control,
         now_ms=edge.now_ms,
+        edge=edge,
         report=FailureReport(observer=edge.observer, log=log.warning),
         trusted_proxies=edge.trusted_proxies,
         log=log.info,

@@ -9,7 +9,7 @@ connect_source.py  stores a source               connect_steps.py says what to d
 destinations.py lists them, and disconnects      pausing.py pauses and resumes; secrets.py changes and re-seals secrets
 try_event.py    one event at one destination     trial.py makes its request and reads the answer
 try_source.py   what a sender's body would become
-link.py         tracked links
+link.py         tracked links                    send.py sends one test event the whole way
 replay.py       deliveries sent again            replay_page.py shows jobs, dry runs, progress
 routes.py       routes: draft, versions, publishing routes_page.py shows them
 dry_run.py      what routes would do             dry_run_page.py shows it
@@ -31,7 +31,7 @@ from gateway import exit_codes
 
 ORDER: Final = (
     "run", "demo", "connect", "destinations", "sources", "disconnect", "pause", "resume", "secret", "explain",
-    "deliveries", "stream", "routes", "dry-run", "try", "try-source", "link", "replay", "privacy",
+    "deliveries", "stream", "routes", "dry-run", "send", "try", "try-source", "link", "replay", "privacy",
     "check-config", "check-store",
 )  # fmt: skip
 MODULES: Final[Mapping[str, str]] = {
@@ -49,6 +49,7 @@ MODULES: Final[Mapping[str, str]] = {
     "routes": "gateway.commands.routes:routes",
     "try": "gateway.commands.try_event:try_event",
     "try-source": "gateway.commands.try_source:try_source",
+    "send": "gateway.commands.send:send",
     "link": "gateway.commands.link:link",
     "replay": "gateway.commands.replay:replay",
     "privacy": "gateway.commands.privacy:privacy_group",
