@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from actors.event import Consent, Event
+from actors.facts import NOTHING_MET, VisitorFacts
 from actors.snapshot import Snapshot
 from actors.traffic import Traffic
 from store.journey_records import GapFacts, TouchRow
@@ -79,6 +80,7 @@ class Processing(Struct, frozen=True, kw_only=True):
     is_merged: bool = False  # the event differs from what the log holds
     held_as: str | None = None  # event_id under which it waited for its twin
     facts: GapFacts | None = None  # of a conversion: what its visitor knew
+    met: VisitorFacts = NOTHING_MET  # what filters may ask of its visitor; only where one of its site does
 
 
 class Turn(Protocol):

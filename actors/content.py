@@ -29,8 +29,10 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Content)
 
 
-def content_of(before: Event, after: Event) -> bytes:
-    """What `with_content` makes `after` of `before` by."""
+def content_of(before: Event, after: Event) -> bytes | None:
+    """What `with_content` makes `after` of `before` by; None where nothing differs."""
+    if before == after:
+        return None
     changes: dict[str, Any] = {
         name: getattr(after, name)
         for name in ("event_name", "occurred_at_ms", "action_source", "page", "custom_data")

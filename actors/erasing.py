@@ -321,7 +321,9 @@ def without_person(event: Event) -> Event:
 
 def _blank(row: DeliveryRow) -> DeliveryRow:
     """What was sent when, and what came of it; no words and no request, which may name somebody."""
-    return msgspec.structs.replace(row, words="", attempts=tuple(_blank_attempt(one) for one in row.attempts))
+    return msgspec.structs.replace(
+        row, words="", content=None, attempts=tuple(_blank_attempt(one) for one in row.attempts)
+    )
 
 
 def _blank_attempt(attempt: AttemptRow) -> AttemptRow:

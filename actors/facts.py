@@ -34,6 +34,9 @@ class VisitorFacts(Struct, frozen=True, array_like=True):
     identified: bool = False
 
 
+NOTHING_MET: Final = VisitorFacts()
+
+
 class AttributionFacts(Struct, frozen=True, kw_only=True):
     """Of a conversion: the channel of its last touchpoint, and the one that the default model says won."""
 

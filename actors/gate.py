@@ -44,8 +44,9 @@ class Gate:
 
     def __init__(self, destination: Destination, random: Random, redact: Callable[[str], str]) -> None:
         self.breaker = Breaker(random)
-        self.paused_for: PauseCause | None = "operator" if destination.paused else None
-        self.words = OPERATORS_WORDS if destination.paused else ""
+        is_stopped = destination.paused or not destination.enabled
+        self.paused_for: PauseCause | None = "operator" if is_stopped else None
+        self.words = OPERATORS_WORDS if is_stopped else ""
         self._redact = redact
         self._window = Window(destination.concurrency, destination.latency_goal_s)
         self._throttle = Throttle()

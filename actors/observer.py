@@ -21,9 +21,16 @@ Reason = Literal[
     "no_room",
     # in routing: why an event does not go to a destination
     "no_route",
+    "filtered",
+    "filter_error",
     "consent_denied",
     "consent_unknown",
     "sale_denied",
+    "held",
+    "sampled",
+    "dropped_by_transform",
+    "transform_error",
+    "destination_disabled",
     "test_event",
     "bot",
     # in delivery: why a delivery is dropped or does not go on

@@ -13,6 +13,7 @@ from msgspec import Struct
 from actors.actor import Actor, Message, Position, Processing, Turn
 from actors.attribution.gaps import joined
 from actors.event import Consent, Event, is_browser
+from actors.facts import NOTHING_MET, VisitorFacts
 from actors.merging import conflicts, merge, strictest
 from store.journey_records import GapFacts
 from store.records import Copy
@@ -46,6 +47,7 @@ class Copied(Message, frozen=True, kw_only=True):
     consent_from: str = ""
     session_id: str | None = None
     facts: GapFacts | None = None
+    met: VisitorFacts = NOTHING_MET
 
     @property
     def carried(self) -> Event:
@@ -165,6 +167,7 @@ def _joined(first: Processing, copy: Copied) -> Processing:
         consent_from=first.consent_from or copy.consent_from,
         session_id=first.session_id or copy.session_id,
         facts=joined(first.facts, copy.facts),
+        met=copy.met if is_browser(copy.event) else first.met,
     )
 
 

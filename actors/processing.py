@@ -1,18 +1,19 @@
 """What becomes of one event when its copies are known: its row, and per destination a delivery or a reason."""
 
 from collections.abc import Mapping
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
 from actors.actor import Position, Processing
 from actors.coverage import coverage
 from actors.event import Event
-from actors.routing import Decision, NotRouted, decide
-from actors.snapshot import Snapshot
+from actors.routing import Decision, NotRouted, decide, facts_of
+from actors.snapshot import Site, Snapshot
+from actors.work import as_sent
 from actors.writes import Writes
 from store import keys
-from store.records import DELIVERY, OUTBOX, DeliveryRow, OutboxRow
+from store.records import DELIVERY, OUTBOX, DecidedRow, DeliveryRow, OutboxRow
 
 NOT_ROUTED = {reason: f"not_routed:{reason}" for reason in get_args(NotRouted)}
 
@@ -38,14 +39,24 @@ class Processor:
         writes.covered[covered] = writes.covered.get(covered, 0) + 1
         writes.journeys.after(processing, key, [])
         site = self._snapshot.sites.get(event.site)
-        decisions = decide(event, processing.consent, site) if site is not None else []
+        decisions = self._decide(processing, site) if site is not None else []
         self._put_row(processing, key, decisions)
         for decision in decisions:
             if decision.reason is None:
-                self._enqueue(event, processing.at, key, decision.destination)
+                self._enqueue(event, processing.at, key, decision)
             else:
                 writes.tally.destination(event, decision.destination, NOT_ROUTED[decision.reason])
                 writes.count("not_routed", site=event.site, destination=decision.destination, reason=decision.reason)
+
+    def _decide(self, processing: Processing, site: Site) -> list[Decision]:
+        if not site.routes:
+            return decide(processing.event, processing.consent, site)
+
+        def sent() -> Event:
+            return as_sent(processing.event, processing.consent, processing.session_id)
+
+        facts = msgspec.structs.replace(facts_of(processing.event, site), visitor=processing.met)
+        return decide(processing.event, processing.consent, site, facts, sent)
 
     def _settle_copies(self, processing: Processing) -> bytes:
         """The key of the one event; the rows of its copies point to it, and the hour that held it lets it go."""
@@ -83,15 +94,26 @@ class Processor:
             last_copy_at_ms=self._last_message_ms(processing, key),
             routed=tuple(decision.destination for decision in decisions if decision.reason is None),
             not_routed={d.destination: d.reason for d in decisions if d.reason is not None},
+            version=self._snapshot.version,
+            decided={d.destination: _decided(d) for d in decisions if d.route},
+            facts=self._asked(processing),
         )
+
+    def _asked(self, processing: Processing) -> dict[str, Any]:
+        """What its site's routes asked about beside the event: a replay asks it of the row."""
+        site = self._snapshot.sites.get(processing.event.site)
+        if site is None or not site.routes or not site.plan.asks("visitor"):
+            return {}
+        return {"visitor": msgspec.to_builtins(processing.met)}
 
     def _last_message_ms(self, processing: Processing, key: bytes) -> int:
         """An event that waited may have got further messages under the key that it keeps or takes over."""
         row = self._writes.known.event(key) if processing.order is not None else None
         return max(row.last_copy_at_ms, row.received_at_ms) if row is not None else 0
 
-    def _enqueue(self, event: Event, at: Position, key: bytes, destination: str) -> None:
-        writes, destination_key = self._writes, keys.destination(event.site, destination)
+    def _enqueue(self, event: Event, at: Position, key: bytes, decision: Decision) -> None:
+        writes, destination = self._writes, decision.destination
+        destination_key = keys.destination(event.site, destination)
         depth = self._depths.get(destination_key, 0) + writes.queued.get(destination_key, 0)
         if depth >= self._outbox_limit:
             self._drop(event, key, destination, f"the outbox holds {depth} deliveries, its limit")
@@ -99,6 +121,9 @@ class Processor:
         writes.queued[destination_key] = writes.queued.get(destination_key, 0) + 1
         outbox_key = keys.outbox(destination_key, keys.NEW_LANE, self._now_ms, at.shard, at.sequence)
         writes.puts.append(("outbox", outbox_key, OUTBOX.encode(OutboxRow(key))))
+        if decision.content is not None:
+            delivery = DeliveryRow(status="queued", destination=destination, content=decision.content)
+            writes.puts.append(("delivery", keys.delivery(key, destination_key), DELIVERY.encode(delivery)))
         writes.tally.destination(event, destination, "queued")
 
     def _drop(self, event: Event, key: bytes, destination: str, words: str) -> None:
@@ -115,6 +140,15 @@ class Processor:
             "delivery", site=event.site, destination=destination, platform=found.platform if found else "",
             outcome="dropped", reason="outbox_full",
         )  # fmt: skip
+
+
+def _decided(decision: Decision) -> DecidedRow:
+    return DecidedRow(
+        route=decision.route,
+        sample_rate=decision.sample_rate,
+        has_content=decision.content is not None,
+        words=decision.words,
+    )
 
 
 def _choices(processing: Processing) -> dict[str, str]:

@@ -1,21 +1,43 @@
-"""Which destinations an event goes to, and why not to the others: a pure decision.
+"""Which destinations an event goes to, in what form, and why not to the others: a pure decision.
 
-Simple routes: each destination of the site takes the event names it lists (default: those its platform knows), needs
-the consent purposes of its class or of its own setting, and keeps to what a denied `sale_of_data` allows
-(contracts/consent.md, section 3; contracts/routing.md, section 4.2).
+Of a destination's routes the first that listens to the event's source and name and whose filter holds decides; what
+follows does not fall through to another, or a refusal would be routed around: consent, sampling, transformation
+(contracts/routing.md, section 4.2). A destination without routes has one that takes the event names that it lists
+(default: those its platform knows). Before all of them: what the sender does not want there, and test events, which
+only test twins get.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
+from actors.compiled_routes import CompiledRoute
+from actors.content import content_of
 from actors.destinations.base import Destination
-from actors.event import Consent, Event, is_bot, is_test
+from actors.event import Consent, Event, Purpose, is_bot, is_test
+from actors.expressions import Budget, Failed
+from actors.facts import Facts, Handed
+from actors.filters import EVENT_BUDGET_US
+from actors.sampling import is_kept, rate_of
 from actors.snapshot import Site
+from actors.transform import Dropped, Unmade
 from actors.twins import twin_id, twin_of
 
-NotRouted = Literal["no_route", "consent_denied", "consent_unknown", "sale_denied", "test_event", "bot"]
+Unmatched = Literal["no_route", "filtered", "filter_error"]
+Refused = Literal["consent_denied", "consent_unknown", "sale_denied"]
+NotRouted = Literal[
+    Unmatched,
+    Refused,
+    "held",
+    "sampled",
+    "dropped_by_transform",
+    "transform_error",
+    "destination_disabled",
+    "test_event",
+    "bot",
+]
 
 
 IDENTIFY = "identify"  # tells who a visitor is; an event for the gateway alone
@@ -28,32 +50,159 @@ class Decision(Struct, frozen=True, kw_only=True):
 
     destination: str
     reason: NotRouted | None = None
+    route: str = ""  # id of the route that decided; empty: none did, or the default one
+    sample_rate: float = 1.0  # of the share that the event stands for
+    content: bytes | None = None  # what the route's transformation made of it, where it has one
+    words: str = ""  # of a filter or transformation that failed; no value of the event
 
 
-def decide(event: Event, consent: Consent, site: Site) -> list[Decision]:
+class Asking:
+    """One event before all destinations of its site. What filters read of it is converted with the first filter.
+
+    `sent`: makes the event as it would go out, which a transformation works on; default: the event with the consent.
+    """
+
+    __slots__ = ("_handed", "budget", "consent", "event", "facts", "sent", "site")
+
+    def __init__(
+        self,
+        event: Event,
+        consent: Consent,
+        site: Site,
+        facts: Facts | None = None,
+        sent: Callable[[], Event] | None = None,
+    ) -> None:
+        self.event = event
+        self.consent = consent
+        self.site = site
+        self.facts = facts if facts is not None else facts_of(event, site)
+        self.sent = sent
+        self.budget = Budget(EVENT_BUDGET_US)
+        self._handed: Handed | None = None
+
+    @property
+    def handed(self) -> Handed:
+        if self._handed is None:
+            self._handed = Handed(self.site.plan.names, self.facts)
+        return self._handed
+
+    def to_transform(self) -> Event:
+        if self.sent is not None:
+            return self.sent()
+        return msgspec.structs.replace(self.event, consent=self.consent)
+
+
+def facts_of(event: Event, site: Site) -> Facts:
+    """What the event alone tells."""
+    country = event.user_data.country
+    return Facts(event=event, site=site.id, country=country.strip().upper() if country else None)
+
+
+def decide(
+    event: Event,
+    consent: Consent,
+    site: Site,
+    facts: Facts | None = None,
+    sent: Callable[[], Event] | None = None,
+) -> list[Decision]:
     """One decision per destination of the site, in their order. A test event is decided of their twins."""
-    return [
-        Decision(
-            destination=twin_id(destination.id) if is_test(event) else destination.id,
-            reason=refusal(event, consent, destination, site),
-        )
-        for destination in site.destinations
-    ]
+    if not site.routes:
+        return [
+            Decision(destination=_id_for(event, destination), reason=refusal(event, consent, destination, site))
+            for destination in site.destinations
+        ]
+    asking = Asking(event, consent, site, facts, sent)
+    return [decide_one(asking, destination) for destination in site.destinations]
+
+
+def decide_one(asking: Asking, destination: Destination) -> Decision:
+    event, routed_to = asking.event, _id_for(asking.event, destination)
+    routes = asking.site.plan.of(destination.id)
+    if routes is None:
+        return Decision(destination=routed_to, reason=refusal(event, asking.consent, destination, asking.site))
+    reason = kept_from(event, destination, asking.site)
+    if reason is not None:
+        return Decision(destination=routed_to, reason=reason)
+    found = first_match(routes, asking, destination)
+    if not isinstance(found, CompiledRoute):
+        return Decision(destination=routed_to, reason=found.reason, route=found.route, words=found.words)
+    route = found.route
+    decided = Decision(destination=routed_to, route=route.id, sample_rate=rate_of(event, route.sample))
+    reason = consent_refusal(asking.consent, destination, asking.site, route.consent)
+    if reason is None and not is_kept(event, route.sample, route.id):
+        reason = "sampled"
+    if reason is not None:
+        return msgspec.structs.replace(decided, reason=reason)
+    return _transformed(decided, found, asking, destination) if found.transformation is not None else decided
+
+
+class NoMatch(Struct, frozen=True):
+    """No route took the event. `route`: of a filter that failed; `words`: how."""
+
+    reason: Unmatched
+    route: str = ""
+    words: str = ""
+
+
+def first_match(routes: Sequence[CompiledRoute], asking: Asking, destination: Destination) -> CompiledRoute | NoMatch:
+    """The first route that listens to the event and whose filter holds. One whose filter fails does not match."""
+    missed = NoMatch("no_route")
+    for one in routes:
+        if not one.listens_to(asking.event, destination):
+            continue
+        if not one.has_filter:
+            return one
+        found = one.matches(asking.handed, asking.budget)
+        if found is True:
+            return one
+        if isinstance(found, Failed):
+            missed = NoMatch("filter_error", one.route.id, found.words)
+        elif missed.reason == "no_route":
+            missed = NoMatch("filtered")
+    return missed
+
+
+def _transformed(decided: Decision, found: CompiledRoute, asking: Asking, destination: Destination) -> Decision:
+    assert found.transformation is not None, "who calls looked"
+    before = asking.to_transform()
+    after = found.transformation.apply(before, asking.facts, asking.budget, destination.max_age_s(before))
+    match after:
+        case Dropped():
+            return msgspec.structs.replace(decided, reason="dropped_by_transform")
+        case Unmade(words=words):
+            return msgspec.structs.replace(decided, reason="transform_error", words=words)
+    return msgspec.structs.replace(decided, content=content_of(before, after))
 
 
 def refusal(event: Event, consent: Consent, destination: Destination, site: Site) -> NotRouted | None:
-    """Why the event does not go to the destination; None where it goes."""
+    """Why the event does not go to the destination by its default route; None where it goes."""
+    reason = kept_from(event, destination, site)
+    if reason is None and not destination.takes(event.event_name):
+        reason = "no_route"
+    return reason or consent_refusal(consent, destination, site)
+
+
+def kept_from(event: Event, destination: Destination, site: Site) -> NotRouted | None:
+    """Why no route may take the event there."""
     if is_test(event) and twin_of(destination) is None:
         return "test_event"
     if site.bots == "drop" and is_bot(event):
         return "bot"
-    if event.is_internal or event.event_name == IDENTIFY or not destination.takes(event.event_name):
+    if event.is_internal or event.event_name == IDENTIFY:
         return "no_route"
     if event.source == "events_api" and _is_left_out(event, destination):
         return "no_route"
     if event.integrations and not _is_wanted(event.integrations, destination):
         return "no_route"
-    for purpose in destination.consent if destination.consent is not None else destination.needs:
+    return None if destination.enabled else "destination_disabled"
+
+
+def consent_refusal(
+    consent: Consent, destination: Destination, site: Site, more: tuple[Purpose, ...] = ()
+) -> Refused | None:
+    """`more`: purposes that a route asks for beside the destination's."""
+    needed = destination.consent if destination.consent is not None else destination.needs
+    for purpose in (*needed, *more) if more else needed:
         choice = getattr(consent, purpose)
         if choice == "denied":
             return "consent_denied"
@@ -62,6 +211,10 @@ def refusal(event: Event, consent: Consent, destination: Destination, site: Site
     if consent.sale_of_data == "denied" and not destination.without_sale:
         return "sale_denied"
     return None
+
+
+def _id_for(event: Event, destination: Destination) -> str:
+    return twin_id(destination.id) if is_test(event) else destination.id
 
 
 def _is_wanted(integrations: Mapping[str, bool], destination: Destination) -> bool:

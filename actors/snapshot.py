@@ -6,11 +6,13 @@ keys: a look-up hashes what the caller sent and asks a table, so how long it tak
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
 
 from msgspec import Struct
 
 from actors.attribution.settings import AttributionRules
+from actors.compiled_routes import Plan
 from actors.destinations.base import Destination
 from actors.event import Purpose, State
 from actors.routes import Route
@@ -19,7 +21,7 @@ from actors.twins import is_twin, real_id, twin_of
 DAY_MS = 86_400_000
 
 
-class Site(Struct, frozen=True, kw_only=True):
+class Site(Struct, frozen=True, kw_only=True, dict=True):
     """The rules of one site. A rate of 0 is off."""
 
     id: str
@@ -43,6 +45,11 @@ class Site(Struct, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = ()  # of a destination without any its own event names decide
 
     attribution: AttributionRules = AttributionRules()
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Its routes, compiled once."""
+        return Plan(self.routes)
 
     def destination(self, destination_id: str) -> Destination | None:
         """By its id, or by that of its test twin (twins.py)."""

@@ -13,6 +13,7 @@ import structlog
 import trio
 from msgspec import Struct
 
+from actors.content import read_content, without_removed
 from actors.destinations.base import Destination, Drop, Payload
 from actors.event import Consent, Event
 from actors.match_quality import estimate
@@ -204,7 +205,7 @@ class Taker:
         self, row: Due, now_ms: int, consents: Mapping[str, Consent], work: Work | None = None
     ) -> Work | Settled:
         """The delivery ready to send, or why it never can be. `work`: what it is in hand as already."""
-        event = event_to_send(row.event, row.body) if row.event is not None and row.body is not None else None
+        event = self._event(row)
         if row.event is None or event is None:
             return self._unreadable(row, now_ms)
         work = work or Work(row, row.event, Payload(b""))
@@ -217,12 +218,22 @@ class Taker:
                 return dropped(work, self._destination.id, "consent_withdrawn", words, now_ms)
         if (late := self._late(work, event, now_ms)) is not None:
             return late
-        payload = self._payload(event, row.event)
+        payload = self._payload(event, row.event, work.content)
         if isinstance(payload, Drop):
             return dropped(work, self._destination.id, "not_encodable", self._redact(payload.reason), now_ms)
         work.payload = payload
         work.match = estimate(event, payload.carries, self._destination)
         return work
+
+    def _event(self, row: Due) -> Event | None:
+        """As it goes out. What its route made of it is with the delivery: without that it is not sent at all."""
+        if row.event is None or row.body is None:
+            return None
+        content = row.delivery.content if row.delivery is not None else None
+        decided = row.event.decided.get(self._destination.id)
+        if content is None and decided is not None and decided.has_content:
+            return None
+        return event_to_send(row.event, row.body, content)
 
     def _called_off(self, row: Due, jobs: Collection[int]) -> Settled | None:
         """What becomes of a delivery whose replay was cancelled before it went out."""
@@ -246,18 +257,20 @@ class Taker:
             return left_out(work, self._destination.id, words, now_ms)
         return None
 
-    def _payload(self, event: Event, row: EventRow) -> Payload | Drop:
+    def _payload(self, event: Event, row: EventRow, content: bytes | None) -> Payload | Drop:
         try:
-            return self._destination.encode(self._opened(event, row))
+            return self._destination.encode(self._opened(event, row, content))
         except Exception as error:  # noqa: BLE001  an adapter's bug concerns its event alone
             adapter_failed(self._site, self._destination.id, "encode", error)
             return Drop(f"the adapter failed: {type(error).__name__}")
 
-    def _opened(self, event: Event, row: EventRow) -> Event:
+    def _opened(self, event: Event, row: EventRow, content: bytes | None) -> Event:
         """With its plaintext, for a destination that needs it; the sealed value may be that of any copy."""
         if self._open is None or event.user_data.sealed is None:
             return event
-        return self._open(event, (event.event_id, row.event_id, *(copy.event_id for copy in row.copies)))
+        opened = self._open(event, (event.event_id, row.event_id, *(copy.event_id for copy in row.copies)))
+        changes = read_content(content) if content is not None else None
+        return without_removed(opened, changes) if changes is not None else opened
 
     def _unreadable(self, row: Due, now_ms: int) -> Settled:
         """The row of the outbox, of the event or its body is damaged or gone: nothing can be sent."""

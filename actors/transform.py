@@ -45,10 +45,11 @@ class _Drop(Exception):
 class Transformation:
     """The steps of one route. `problems`: what is wrong with them, by the field of the route."""
 
-    __slots__ = ("_steps", "problems")
+    __slots__ = ("_asked", "_steps", "problems")
 
     def __init__(self, steps: Sequence[AnyStep]) -> None:
         self.problems: list[Problem] = []
+        self._asked: list[Names] = []
         self._steps: list[tuple[str, Apply]] = []
         for index, step in enumerate(steps):
             self._add(f"transform[{index}]", step)
@@ -56,6 +57,8 @@ class Transformation:
 
     def apply(self, event: Event, facts: Facts, budget: Budget, max_age_s: int | None = None) -> Outcome:
         """`max_age_s`: how old an event the platform takes; an event is not made older than that."""
+        if self.problems:
+            return Unmade("the transformation cannot be compiled")
         tree = _tree_of(event)
         for place, step in self._steps:
             try:
@@ -66,9 +69,15 @@ class Transformation:
                 return Unmade(f"{place}: {error}")
         return _checked(event, tree, max_age_s)
 
+    def asks(self, variable: str) -> bool:
+        """Whether an expression reads anything of this variable."""
+        return any(named.path[0] == variable for names in self._asked for named in names)
+
     def _add(self, place: str, step: AnyStep) -> None:
         try:
-            self._steps.append((place, _compiled(step)))
+            names = Names()
+            self._steps.append((place, _compiled(step, names)))
+            self._asked.append(names)
         except (BadExpression, BadStep) as error:
             field = "expression" if isinstance(error, BadExpression) else error.args[1]
             self.problems.append((f"{place}.{field}", str(error.args[0])))
@@ -77,11 +86,11 @@ class Transformation:
 # --- compiling ---
 
 
-def _compiled(step: AnyStep) -> Apply:
+def _compiled(step: AnyStep, names: Names) -> Apply:
     """Raises BadExpression, BadStep."""
     match step:
         case Set(path=path, expression=text):
-            return _setting(path, text)
+            return _setting(path, text, names)
         case Remove(path=path):
             gone = read_target(path, "path", is_removed=True)
             return lambda tree, facts, budget: remove(tree, gone)
@@ -106,7 +115,7 @@ def _compiled(step: AnyStep) -> Apply:
             hashed = read_target(path, "path", is_hashed=True)
             return lambda tree, facts, budget: map_each(tree, hashed, sha256_of)
         case DropIf(expression=text):
-            return _dropping(text)
+            return _dropping(text, names)
 
 
 def _renamed(path: str, to: str) -> tuple[Path, Path]:
@@ -119,9 +128,8 @@ def _renamed(path: str, to: str) -> tuple[Path, Path]:
     return old, new
 
 
-def _setting(path: str, text: str) -> Apply:
+def _setting(path: str, text: str, names: Names) -> Apply:
     target = read_target(path, "path", is_set=True)
-    names = Names()
     value = Value(text, names)
 
     def apply(tree: Tree, facts: Facts, budget: Budget) -> None:
@@ -135,8 +143,7 @@ def _setting(path: str, text: str) -> Apply:
     return apply
 
 
-def _dropping(text: str) -> Apply:
-    names = Names()
+def _dropping(text: str, names: Names) -> Apply:
     condition = Filter(text, names)
 
     def apply(tree: Tree, facts: Facts, budget: Budget) -> None:

@@ -16,6 +16,7 @@ from actors.actor import Actor, Arrived, Processing, Ref, Turn
 from actors.attribution.touchpoints import MILESTONES
 from actors.contacts import TOUCHES_KEPT, Contact, Journey, facts_of, meet, note, recorded, touchpoint
 from actors.event import PURPOSES, Consent, Event, UserData, is_bot, is_browser, is_test
+from actors.facts import NOTHING_MET, VisitorFacts
 from actors.identity import is_blocked
 from actors.ip import Activity
 from actors.order import Copied, Opened
@@ -79,6 +80,7 @@ class Visitor(Actor[VisitorState]):
             at=message.at,
             session_id=self._session_id(event),
             facts=self._facts(event, turn),
+            met=self._met(event, turn),
             **self._consent(event),
         )
         self._hand_on(processing, turn)
@@ -95,6 +97,7 @@ class Visitor(Actor[VisitorState]):
         copied = Copied(
             event=message.event, at=message.at, key=key, value=value, first_key=sighting.event_key,
             session_id=self._session_id(message.event), facts=self._facts(message.event, turn),
+            met=self._met(message.event, turn),
             **self._consent(message.event),
         )  # fmt: skip
         turn.send(Ref("order", sighting.order), copied)
@@ -106,6 +109,15 @@ class Visitor(Actor[VisitorState]):
             turn.process(processing)
             return
         turn.send(Ref("order", f"{event.site}\x1f{event.event_name}\x1f{event.event_id}"), Opened(processing))
+
+    def _met(self, event: Event, turn: Turn) -> VisitorFacts:
+        """What filters of routes may ask about the visitor."""
+        site = turn.snapshot.sites.get(event.site)
+        if site is None or not site.routes:
+            return NOTHING_MET
+        state = self.state
+        is_identified = any(state.seen.get(field) for field in PERSON_FIELDS)
+        return VisitorFacts(is_new=state.visits <= 1, visits=state.visits, identified=is_identified)
 
     def _session_id(self, event: Event) -> str | None:
         """The visit that the event belongs to; one that a server sends joins the visit of its time, if there is one."""

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from actors.content import read_content, with_content
 from actors.destinations.base import Again, Delivered, Drop, Pause, Payload, Refresh, Retry, Split, Verdict
 from actors.event import Consent, Event
 from actors.observer import Reason
@@ -28,7 +29,7 @@ class Work:
     """A delivery that was taken from the outbox and is not settled yet."""
 
     __slots__ = (
-        "again", "attempts", "consent", "delivery_id", "due", "first_ms", "good_until_s", "match", "payload",
+        "again", "attempts", "consent", "content", "delivery_id", "due", "first_ms", "good_until_s", "match", "payload",
         "received_at_ms", "refreshes", "replays", "status", "taken_at_s", "tries",
     )  # fmt: skip
 
@@ -41,6 +42,7 @@ class Work:
         self.attempts: list[AttemptRow] = list(row.attempts) if row is not None else []
         self.tries = row.tries if row is not None else 0
         self.match = row.match if row is not None else None
+        self.content = row.content if row is not None else None
         counted = [attempt.at_ms for attempt in self.attempts if attempt.counts][-self.tries :] if self.tries else []
         self.first_ms = counted[0] if counted else 0  # of this schedule: attempts before a replay are not of it
         self.replays = row.replays if row is not None else ()
@@ -86,17 +88,26 @@ def work_of(due: Due, site: str) -> Work:
     return Work(due, due.event or blank, Payload(b""))
 
 
-def event_to_send(row: EventRow, body: bytes) -> Event | None:
-    """The event as a destination gets it: with the consent that was decided on and the gateway's own visit."""
+def event_to_send(row: EventRow, body: bytes, content: bytes | None = None) -> Event | None:
+    """The event as a destination gets it: with the consent that was decided on and the gateway's own visit, and then
+    as its route's transformation left it. None where any of it cannot be read."""
     try:
         event = _event_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    consent = msgspec.convert(row.consent, Consent)
+    event = as_sent(event, msgspec.convert(row.consent, Consent), row.session_id)
+    if content is None:
+        return event
+    changes = read_content(content)
+    return with_content(event, changes) if changes is not None else None
+
+
+def as_sent(event: Event, consent: Consent, session_id: str | None) -> Event:
+    """The event as it goes out by a route that transforms nothing."""
     if consent != event.consent:
         event = msgspec.structs.replace(event, consent=consent)
-    if row.session_id is not None and event.user_data.session_id is None:
-        user_data = msgspec.structs.replace(event.user_data, session_id=row.session_id)
+    if session_id is not None and event.user_data.session_id is None:
+        user_data = msgspec.structs.replace(event.user_data, session_id=session_id)
         event = msgspec.structs.replace(event, user_data=user_data)
     return event
 
@@ -133,8 +144,8 @@ def settle(
         case Delivered():
             row = DeliveryRow(
                 status="delivered", destination=destination, attempts=attempts, tries=work.tries, words=words,
-                replays=work.replays, settled_at_ms=now_ms, latency_ms=max(0, now_ms - work.received_at_ms),
-                match=work.sent_match,
+                replays=work.replays, content=work.content, settled_at_ms=now_ms,
+                latency_ms=max(0, now_ms - work.received_at_ms), match=work.sent_match,
             )  # fmt: skip
             return Settled(work=work, row=row)
         case Drop():
@@ -146,7 +157,8 @@ def settle(
 def dropped(work: Work, destination: str, reason: Reason, words: str, now_ms: int) -> Settled:
     row = DeliveryRow(
         status="dropped", destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
-        replays=work.replays, reason=reason, words=words, settled_at_ms=now_ms, match=work.sent_match,
+        replays=work.replays, content=work.content, reason=reason, words=words, settled_at_ms=now_ms,
+        match=work.sent_match,
     )  # fmt: skip
     return Settled(work=work, row=row, reason=reason)
 
@@ -170,7 +182,7 @@ def _as_before(work: Work, destination: str, words: str, reason: Reason) -> Sett
     mark = work.replays[-1]
     row = DeliveryRow(
         status=mark.status, destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
-        replays=work.replays, reason=mark.reason, words=words, settled_at_ms=mark.settled_at_ms,
+        replays=work.replays, content=work.content, reason=mark.reason, words=words, settled_at_ms=mark.settled_at_ms,
         latency_ms=mark.latency_ms, match=work.sent_match,
     )  # fmt: skip
     return Settled(work=work, row=row, reason=reason)
@@ -200,7 +212,7 @@ def waiting(work: Work, destination: str, words: str) -> Settled:
 def _waiting(work: Work, destination: str, words: str, due_ms: int | None) -> DeliveryRow:
     return DeliveryRow(
         status=work.status, destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
-        replays=work.replays, words=words, next_at_ms=due_ms, match=work.sent_match,
+        replays=work.replays, content=work.content, words=words, next_at_ms=due_ms, match=work.sent_match,
     )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ Whether their destinations are there is looked at where both the file's and the 
 
 from collections.abc import Iterator, Sequence
 
-from actors.routes import Route, problems
+from actors.compiled_routes import problems
+from actors.routes import Route
 from gateway.config_reader import Reader
 
 Placed = tuple[str, Route]  # the path of a route, and the route

@@ -100,7 +100,7 @@ class PrometheusObserver(Observer):
     def _open_delivery(self, of: Families) -> None:
         whose = ("site", "destination")
         self._not_routed = of.counter(
-            "gateway_not_routed", "Events kept from a destination.", *whose, "reason", bound=100, own=8
+            "gateway_not_routed", "Events kept from a destination.", *whose, "reason", bound=100, own=13
         )
         self._outbox = of.gauge("gateway_outbox_deliveries", "Deliveries that wait.", *whose, bound=50, own=1)
         self._outbox_age = of.gauge(

@@ -49,6 +49,15 @@ class Copy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_merged: bool = False  # it came before the event went out, and its fields are in it
 
 
+class DecidedRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of an event at one destination: by which route, and in what form it goes out."""
+
+    route: str = ""
+    sample_rate: float = 1.0  # figures are scaled by 1 / this
+    has_content: bool = False  # the route changes it: what goes out is with the delivery
+    words: str = ""  # how a filter or transformation failed
+
+
 class EventRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one event. Its body is in the log at (shard, sequence), unless copies were merged into `body`."""
 
@@ -71,6 +80,9 @@ class EventRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     consent_from: str = ""  # "event", "visitor" or "" where nothing was known
     routed: tuple[str, ...] = ()  # destinations that get a delivery
     not_routed: dict[str, str] = {}  # destination -> reason
+    version: int = 0  # of the configuration that decided; 0: of a store from before it was kept
+    decided: dict[str, DecidedRow] = {}  # destination -> what a route of it decided; not where the default route did
+    facts: dict[str, Any] = {}  # what routes asked about besides the event, as it was then
     last_copy_at_ms: int = 0  # arrival of the last further message under this very key; retention waits for it
     erased_at_ms: int = 0  # when its person was taken out of it, and with the person its id; 0: never
 
@@ -140,6 +152,7 @@ class DeliveryRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_at_ms: int | None = None
     settled_at_ms: int | None = None
     latency_ms: int | None = None  # from arrival to the platform's yes
+    content: bytes | None = None  # what its route's transformation made of the event, as it was decided
     match: MatchRow | None = None  # None: nothing was sent, the platform looks for nobody, or the row is older
     replays: tuple[ReplayMark, ...] = ()  # the last ones
 

@@ -30,7 +30,7 @@ PURE = (
         "bot_names", "bots", "carddata", "cel_rewriting", "cel_syntax", "cleaning", "clickids", "coverage", "dedup",
         "event", "expressions", "facts", "filters", "gate", "health", "identity", "ip", "match_quality", "merging",
         "names", "order", "pacing", "paths", "personal", "quota", "rates",
-        "canonical", "content", "sampling", "steps", "transform",  # of routes
+        "canonical", "compiled_routes", "content", "sampling", "steps", "transform",  # of routes
         "routes", "routing", "site", "snapshot", "twins", "visitor", "visits", "wire", "withdrawal", "work",
     )),
     *(f"gateway/{name}.py" for name in (

@@ -212,6 +212,7 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     pause_share: float = 0.25  # pauses where more of its deliveries fail; 0: never
     pause_after_s: float = 300.0  # over so long
     pause_least: int = 20  # deliveries in that time
+    enabled: bool = True  # false: gets no new deliveries, and those that wait stay
     paused: bool = False  # sends nothing, its queue stays
 
     platform: ClassVar[str]  # the tag

@@ -13,13 +13,14 @@ from actors.event import Event
 from actors.pacing import MOST_ATTEMPTS
 from gateway.commands.match_story import MatchStory, match_story
 from gateway.commands.reading import rfc3339, shown_span, shown_time
-from store.records import AttemptRow, Copy, DeliveryRow, EventRow, ReplayMark
+from store.records import AttemptRow, Copy, DecidedRow, DeliveryRow, EventRow, ReplayMark
 
 DIGEST_CHARS = 8
 SPOKEN = {
     "ga4": "GA4", "google_ads": "Google Ads", "tiktok": "TikTok", "linkedin": "LinkedIn", "webhook": "the receiver",
 }  # fmt: skip
 DIGEST_SETS = ("email", "phone", "first_name", "last_name", "street", "date_of_birth", "gender")
+WAITS = "Not counted yet: it waits in the outbox, and nothing was sent so far."
 APART = ("anonymous_id", "session_id", "sealed", "plain")  # told elsewhere, or not at all
 
 
@@ -80,6 +81,8 @@ class DestinationStory(Struct, frozen=True, kw_only=True):
     settled_at: str | None = None
     latency_ms: int | None = None
     match_quality: MatchStory | None = None  # of what was sent last
+    route: str = ""  # that decided; empty: the default one, or none did
+    sample_rate: float = 1.0  # of the share that the event stands for
 
 
 class Story(Struct, frozen=True, kw_only=True):
@@ -208,14 +211,21 @@ def _destinations(facts: Facts, platforms: Mapping[tuple[str, str], str]) -> lis
         told.append(
             DestinationStory(destination=destination, platform=platform, status="not_routed", reason=reason, why=why)
         )
-    return told
+    return [_decided(one, row.decided.get(one.destination)) for one in told]
+
+
+def _decided(story: DestinationStory, decided: DecidedRow | None) -> DestinationStory:
+    if decided is None:
+        return story
+    return msgspec.structs.replace(
+        story, route=decided.route, sample_rate=decided.sample_rate, words=story.words or decided.words
+    )
 
 
 def _delivery(destination: str, platform: str, facts: Facts) -> DestinationStory:
     row = facts.deliveries.get(destination)
     if row is None:
-        why = "Not counted yet: it waits in the outbox, and nothing was sent so far."
-        return DestinationStory(destination=destination, platform=platform, status="queued", why=why)
+        return DestinationStory(destination=destination, platform=platform, status="queued", why=WAITS)
     next_ms, user = row.next_at_ms, facts.event.user_data if facts.event is not None else None
     return DestinationStory(
         destination=destination,
@@ -263,6 +273,8 @@ def _why(row: DeliveryRow, platform: str, next_ms: int | None) -> str:
         case "failed":
             when = f"the next is at {shown_time(next_ms)} UTC" if next_ms is not None else "it is tried again"
             return f"Not counted yet: attempt {row.tries} of {MOST_ATTEMPTS} failed; {when}."
+    if not row.attempts and not row.replays:
+        return WAITS
     if row.replays and not any(attempt.at_ms >= row.replays[-1].at_ms for attempt in row.attempts):
         return "Not counted yet: a replay queued it again; it goes out behind live traffic."
     if row.attempts and row.attempts[-1].outcome == "pause":
@@ -288,7 +300,14 @@ def _why_dropped(row: DeliveryRow, platform: str) -> str:
 def _why_not_routed(reason: str, consent: Mapping[str, str]) -> str:
     denied = [purpose for purpose, choice in consent.items() if choice == "denied"]
     told = {
-        "no_route": "the destination does not take events of this name",
+        "no_route": "no route of the destination takes events of this name from this source",
+        "filtered": "no route's filter takes it",
+        "filter_error": "a route's filter failed",
+        "held": "it waits until its visitor has made a choice",
+        "sampled": "its route keeps only a share of events, and this one is not in it",
+        "dropped_by_transform": "its route's transformation drops it",
+        "transform_error": "its route's transformation failed, and nothing half changed is sent",
+        "destination_disabled": "the destination is disabled",
         "consent_denied": f"consent is denied ({', '.join(denied)})",
         "consent_unknown": "no consent was stated, and the site counts that as denied",
         "sale_denied": "the sale of data is denied, and the platform has no way to honour that",

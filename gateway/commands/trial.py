@@ -152,6 +152,9 @@ def _refusal_in_words(reason: NotRouted, event: Event, destination: Destination)
             return "it is a test event, and the platform has no test mode in which nothing is counted"
         case "bot":
             return "no person seems to have sent it, and the site keeps such events from all platforms"
+        case "destination_disabled":
+            return f"{destination.id} is disabled; set enabled = true"
+    return f"{destination.id} does not get it: {reason}"  # of routes, which are not asked here
 
 
 def shown_request(request: Request, hide: Hide) -> Shown:
