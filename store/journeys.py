@@ -127,3 +127,19 @@ def _keys_from(
             found.append(key)
             is_there = cursor.next()
     return found
+
+
+def latest_conversions(store: Store, site: str, since_ms: int, before: bytes, limit: int) -> list[ListedConversion]:
+    """Conversions of a site that occurred since then, the newest first; `before`: the last page's last place, empty:
+    from the newest on."""
+    prefix, found = keys.conversions_from(site, 0)[:9], list[ListedConversion]()
+    with store.read() as txn, txn.cursor(db=store.dbs[CONVERSION_DB]) as cursor:
+        is_there = cursor.prev() if cursor.set_range(before or prefix + b"\xff" * 40) else cursor.last()
+        while is_there and len(found) < min(limit, LISTED_MOST) and (key := bytes(cursor.key())).startswith(prefix):
+            at_ms, event_key = keys.read_conversion_at(key)
+            if at_ms < since_ms:
+                break
+            raw = fetch(txn, store.dbs[CONVERSION_DB], keys.conversion(event_key))
+            found.append(ListedConversion(place=key, event_key=event_key, row=decode(CONVERSION, raw)))
+            is_there = cursor.prev()
+    return found

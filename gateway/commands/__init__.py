@@ -2,6 +2,8 @@
 
 explain.py      one event's whole story          story.py tells it, story_page.py shows it
 deliveries.py   deliveries, newest first
+attribution.py  what gets the credit             attribution_read.py sums it, attribution_defaults.py knows the site's
+conversions.py  each conversion                  conversion_lines.py, delivery_context.py make their lines
 stream.py       events as they are committed     stream_lines.py makes their lines
 check_store.py  the consistency check
 connect.py      stores a destination             connect_options.py makes its options of the adapter's settings
@@ -31,8 +33,8 @@ from gateway import exit_codes
 
 ORDER: Final = (
     "run", "demo", "connect", "destinations", "sources", "disconnect", "pause", "resume", "secret", "explain",
-    "deliveries", "stream", "routes", "dry-run", "send", "try", "try-source", "link", "replay", "privacy",
-    "check-config", "check-store",
+    "deliveries", "conversions", "attribution", "stream", "routes", "dry-run", "send", "try", "try-source", "link",
+    "replay", "privacy", "check-config", "check-store",
 )  # fmt: skip
 MODULES: Final[Mapping[str, str]] = {
     "demo": "gateway.commands.demo:demo",
@@ -45,6 +47,8 @@ MODULES: Final[Mapping[str, str]] = {
     "secret": "gateway.commands.secrets:secret",
     "explain": "gateway.commands.explain:explain",
     "deliveries": "gateway.commands.deliveries:deliveries",
+    "conversions": "gateway.commands.conversions:conversions",
+    "attribution": "gateway.commands.attribution:attribution",
     "stream": "gateway.commands.stream:stream",
     "routes": "gateway.commands.routes:routes",
     "try": "gateway.commands.try_event:try_event",
