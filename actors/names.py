@@ -138,7 +138,7 @@ def _fold(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
-_BY_FOLDED: Mapping[str, str] = MappingProxyType(
+ALIASES: Mapping[str, str] = MappingProxyType(  # by their folded form
     {
         _fold(alias): canonical
         for table in (GA4, TIKTOK, SEGMENT, SHOPIFY, META, {name: name for name in CANONICAL_NAMES})
@@ -152,7 +152,7 @@ def canonical_name(raw: str) -> str:
     if raw in _CANONICAL:
         return raw
     name = raw.strip()
-    return _BY_FOLDED.get(_fold(name), name)
+    return ALIASES.get(_fold(name), name)
 
 
 def label(name: str) -> str:

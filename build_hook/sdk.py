@@ -19,6 +19,7 @@ WEB = Path(__file__).parents[1] / "gateway" / "web"
 DIST = WEB / "dist"
 MANIFEST = DIST / "sdk.json"
 SCRIPT = "sdk.js"
+SCRIPTS = (SCRIPT, "tag.js", "shopify-pixel.js")
 SOURCES = ("src/*.ts", "package.json", "package-lock.json", "tsconfig.json", "build.mjs", ".npmrc")
 
 
@@ -35,7 +36,7 @@ def is_made() -> bool:
         made = json.loads(MANIFEST.read_bytes())
     except (OSError, ValueError):
         return False
-    return bool(made.get("sources") == digest_of_sources() and (DIST / SCRIPT).is_file())
+    return bool(made.get("sources") == digest_of_sources() and all((DIST / name).is_file() for name in SCRIPTS))
 
 
 def make(*, with_tools: bool = False) -> None:

@@ -24,6 +24,7 @@ from gateway.config_routes import read_routes
 from gateway.config_sources import read_sources
 from gateway.errors import ConfigError
 from gateway.settings import Config, ServerSettings, SiteSettings
+from gateway.tag_settings import read_tag
 
 __all__ = [
     "Config",
@@ -43,8 +44,8 @@ CONFIG_FILE = "config.toml"
 FILE_BYTES = 4_000_000
 HOUR_MS = 3_600_000
 ADMIN_TOKEN = "GATEWAY_ADMIN_TOKEN"
-DOORS = ("write_keys", "public_keys", "origins", "sources")  # settings of a site that say who may post
-APART = ("destinations", "sources", "routes")
+DOORS = ("write_keys", "public_keys", "origins", "sources", "tag")  # of a site: who may post, and from what
+APART = ("destinations", "sources", "routes", "tag")
 KEY_BURST = 4  # times the rate, where key_burst is not given
 
 
@@ -189,10 +190,10 @@ def _sites(declared: object, reader: Reader) -> list[SiteSettings]:
         destinations = _destinations(table, path, reader)
         sources = read_sources(table, path, reader)
         routes = tuple(route for _, route in read_routes(table.get("routes", []), f"{path}.routes", reader))
+        tag = read_tag(table, path, reader)
         rest = {key: value for key, value in table.items() if key not in APART}
-        site = reader.record(
-            SiteSettings, rest, path, apart=APART, destinations=destinations, sources=sources, routes=routes
-        )
+        ready = {"destinations": destinations, "sources": sources, "routes": routes, "tag": tag}
+        site = reader.record(SiteSettings, rest, path, apart=APART, **ready)
         if site is not None:
             placed.append((path, site))
     check_sites(placed, reader)

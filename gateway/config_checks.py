@@ -7,6 +7,7 @@ from types import MappingProxyType
 from actors.addresses import check_url, network_fault
 from actors.destinations.base import Destination
 from actors.names import canonical_name
+from actors.redaction import secrets_of
 from actors.tls import ca_file_fault
 from gateway.config_reader import Reader
 from gateway.config_values import Bind
@@ -47,6 +48,8 @@ def _server_problems(server: ServerSettings) -> Iterator[Problem]:
         yield "metrics_bind", f"core and edges take the ports {taken}, and bind is one of them; give another port"
     if server.max_connections_per_address > server.max_connections:
         yield "max_connections_per_address", f"is above max_connections; give at most {server.max_connections}"
+    if server.tag_path and server.tag_path == server.sdk_path:
+        yield "tag_path", f"{server.tag_path!r} is sdk_path already; give another path"
     if server.admin_token is not None and (fault := _token_fault(server.admin_token.reveal())):
         yield "admin_token", fault
     if server.disk_budget < LEAST_BUDGET:
@@ -86,12 +89,28 @@ def _site_problems(site: SiteSettings) -> Iterator[Problem]:
                 yield f"{field}[{index}]", fault
     if site.dedup_window_h > site.retention_days * 24:
         yield "dedup_window_h", f"is longer than retention_days; give at most {site.retention_days * 24}"
+    yield from _tag_problems(site)
     for rate, burst, field in (
         (site.ip_rate, site.ip_burst, "ip_burst"),
         (site.key_rate, site.key_burst, "key_burst"),
     ):
         if rate > 0 and burst is not None and burst < 1:
             yield field, "lets no event through; give at least 1, or a rate of 0 for no bound"
+
+
+def _tag_problems(site: SiteSettings) -> Iterator[Problem]:
+    """What the loader says is for every visitor to see."""
+    if site.tag is None:
+        return
+    if not site.public_keys:
+        yield "tag", "pages name the loader by a public key of the site; give public_keys"
+    secrets = [secret.reveal() for secret in secrets_of(site)]
+    for index, snippet in enumerate(site.tag.snippets):
+        if any(secret in snippet.script for secret in secrets):
+            yield (
+                f"tag.snippets[{index}].script",
+                "holds a secret of this site, and every visitor can read it; take it out",
+            )
 
 
 def _key_fault(key: str) -> str | None:

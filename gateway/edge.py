@@ -18,6 +18,7 @@ from gateway.answers import error_answer, no_room
 from gateway.call import Answer, Call
 from gateway.client import Network, address_key, client_address
 from gateway.invalid import Invalid
+from gateway.script_answer import Script
 from gateway.sealing import Sealer
 from gateway.sources.registry import Senders
 from store import keys
@@ -47,6 +48,7 @@ class Edge(Struct, kw_only=True):
     trusted_proxies: Sequence[Network] = ()
     sealers: Mapping[str, Sealer] = {}
     senders: Senders = Senders()  # configured sources of webhooks
+    tags: Mapping[str, Script] = {}  # by site: its tag loader
     refuses: Callable[[], str | None] = lambda: None  # why nothing is taken now, for people; None: all is well
     log: Callable[..., None] = lambda action, **fields: None
     on_append: Callable[[], None] = lambda: None  # told after each commit of new messages

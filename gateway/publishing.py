@@ -29,6 +29,7 @@ from gateway.routes_recording import record_declared
 from gateway.sealing import Sealer
 from gateway.settings import ServerSettings
 from gateway.sources.registry import Senders
+from gateway.tag_script import Tags, read_loader, tags_of
 from gateway.upkeep import publish_version
 from gateway.vault import Vault
 from store import stored_config, stored_routes
@@ -44,11 +45,12 @@ log = structlog.get_logger()
 
 
 class Published(Struct, frozen=True, kw_only=True):
-    """`sealers`: of the sites that keep plaintext sealed. `senders`: the sources of webhooks."""
+    """`sealers`: of the sites that keep plaintext sealed. `senders`: the sources of webhooks. `tags`: the loaders."""
 
     snapshot: Snapshot
     sealers: Mapping[str, Sealer]
     senders: Senders
+    tags: Tags
 
 
 class Publisher:
@@ -76,6 +78,7 @@ class Publisher:
         self._observer = observer
         self._accepted = accepted
         self._publish = publish
+        self._loader = read_loader()
         self._turn = trio.Lock()  # what was looked at last is published last
         self._number = 0  # of the stored version that was looked at last
         self._known: frozenset[str] = frozenset()  # faults of what is in force
@@ -174,7 +177,8 @@ class Publisher:
         version = await publish_version(self._store, self._writer, composed.config, self._observer)
         self._known = frozenset(composed.faults)
         senders = Senders((site.id, one) for site in composed.config.sites for one in site.sources)
-        return Published(snapshot=snapshot_of(composed.config, version), sealers=sealers, senders=senders)
+        tags = tags_of(composed.config, self._loader)
+        return Published(snapshot=snapshot_of(composed.config, version), sealers=sealers, senders=senders, tags=tags)
 
     def _load_keys(self) -> KeyRing:
         return load_key_ring(Path(self._server.data_dir), self._env)

@@ -13,16 +13,11 @@ from quart import Blueprint, Response, request
 
 from gateway.answers import JSON, error_answer
 from gateway.call import Answer
+from gateway.script_answer import FOR_EVER, SHARED, Script, script_answer
 from gateway.web import response_of
 
 DIST: Final = Path(__file__).parent / "web" / "dist"
 FOR_AN_HOUR: Final = "public, max-age=3600, stale-while-revalidate=86400"
-FOR_EVER: Final = "public, max-age=31536000, immutable"
-SHARED: Final = (
-    ("access-control-allow-origin", "*"),  # a tag with `integrity` is fetched by CORS
-    ("cross-origin-resource-policy", "cross-origin"),
-    ("x-content-type-options", "nosniff"),
-)
 
 
 class _Manifest(Struct, frozen=True, kw_only=True):
@@ -95,28 +90,15 @@ def sdk_pages(path: str, bundle: Bundle | None) -> Blueprint:
 def _script(bundle: Bundle | None, cached: str) -> Answer:
     if bundle is None:
         return _unbuilt()
-    is_packed = _takes_gzip(request.headers.get("accept-encoding", ""))
-    etag = f'"{bundle.manifest.version}{"-gzip" if is_packed else ""}"'
-    headers = [("cache-control", cached), ("etag", etag), ("vary", "Accept-Encoding"), *SHARED]
-    if bundle.manifest.version in request.headers.get("if-none-match", ""):
-        return Answer(status=304, headers=tuple(headers))
-    headers += [("content-encoding", "gzip")] if is_packed else []
-    body = bundle.packed if is_packed else bundle.script
-    return Answer(status=200, headers=(("content-type", "text/javascript; charset=utf-8"), *headers), body=body)
+    made = bundle.manifest
+    script = Script(version=made.version, integrity=made.integrity, script=bundle.script, packed=bundle.packed)
+    asked = request.headers
+    return script_answer(script, cached, asked.get("accept-encoding", ""), asked.get("if-none-match", ""))
 
 
 def _text(source: bytes) -> Answer:
     headers = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-cache"), *SHARED)
     return Answer(status=200, headers=headers, body=source)
-
-
-def _takes_gzip(accepted: str) -> bool:
-    """Whether it is among what the client takes, and not with a weight of nothing."""
-    for coding in accepted.lower().split(","):
-        name, _, weight = coding.partition(";")
-        if name.strip() == "gzip":
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
 
 
 def _manifest(bundle: Bundle | None, path: str) -> Answer:

@@ -162,7 +162,7 @@ class Worker:
             nursery.start_soon(self._silence.run)
         if process.role != "core":
             self._edge = self._make_edge(store, writer, snapshot, sealers)
-            self._edge.senders = published.senders
+            self._edge.senders, self._edge.tags = published.senders, published.tags
             self._listener = await nursery.start(self._serve_doors, server)
         nursery.start_soon(keep_running, "stored configuration", publisher.watch, _count_nothing)
         nursery.start_soon(watch_lag, self._observer.loop_lag)
@@ -216,17 +216,20 @@ class Worker:
             connections_per_address=server.max_connections_per_address,
             keep_alive_s=server.keep_alive_s,
         )
-        parts = parts_of(self._edge, server, self._env, process.config_path, process.accepted)
+        edge = self._edge
+        parts = parts_of(edge, server, self._env, process.config_path, process.accepted)
 
         def make_app() -> "WebApplication":
             # A quarter of a second to load: the fast lane does not wait for it.
             from gateway.api.application import create_api
             from gateway.app import create_app
             from gateway.sdk_server import read_bundle, sdk_pages
+            from gateway.tag_server import tag_pages
 
             app = create_app(
                 handler=collector, ready=self._ready, bounds=bounds, api=create_api(parts), observer=self._observer,
-                log=log.warning, share=self._share, blueprints=[sdk_pages(server.sdk_path, read_bundle())],
+                log=log.warning, share=self._share,
+                blueprints=[sdk_pages(server.sdk_path, read_bundle()), tag_pages(server.tag_path, edge)],
             )  # fmt: skip
             gc.freeze()
             return app
@@ -297,7 +300,7 @@ class Worker:
             self._core.publish(published.snapshot, published.sealers)
         if self._edge is not None:
             self._edge.snapshot, self._edge.sealers = published.snapshot, published.sealers
-            self._edge.senders = published.senders
+            self._edge.senders, self._edge.tags = published.senders, published.tags
         log.info("config_published", version=published.snapshot.version)
 
     async def _hold_lifeline(self, descriptor: int) -> None:

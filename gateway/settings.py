@@ -14,6 +14,7 @@ from actors.secret import Secret
 from gateway.config_values import Bind, ByteSize, Cidr, Network, Origin
 from gateway.logs import LogFormat, LogLevel
 from gateway.sources.base import WebhookSource
+from gateway.tag_settings import TagSettings
 
 GIB = 1 << 30
 ID_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -49,6 +50,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     keep_alive_s: Annotated[float, Meta(ge=1, le=600)] = 5.0  # how long an idle connection stays open
     outbox_limit: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000  # deliveries that wait, per destination
     sdk_path: ScriptPath = "/sdk.js"  # where pages find the browser SDK; empty: nowhere
+    tag_path: ScriptPath = "/tag.js"  # where pages find their site's tag loader; empty: nowhere
     admin_token: Secret | None = None  # of the API; default: GATEWAY_ADMIN_TOKEN of the environment; none: API off
     log_level: LogLevel = "info"
     log_format: LogFormat = "json"
@@ -77,6 +79,7 @@ class SiteSettings(Struct, frozen=True, kw_only=True):
     home_url: HomeUrl | None = None  # where a tracked link leads that is unknown, disabled or expired
     bots: Literal["keep", "drop"] = "keep"  # whether what counts as a bot's goes to platforms
     consent_categories: dict[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes, of Segment clients
+    tag: TagSettings | None = None  # what the tag loader loads in browsers; none: there is no loader
     sources: tuple[WebhookSource, ...] = ()  # senders of webhooks
     destinations: tuple[Destination, ...] = ()
     routes: tuple[Route, ...] = ()  # which events go where; a destination without one gets what its platform knows

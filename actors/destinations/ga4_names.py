@@ -43,12 +43,12 @@ RESERVED_PARAMS = frozenset({"firebase_conversion"})
 RESERVED_PARAM_PREFIXES = ("_", "firebase_", "ga_", "google_", "gtag.")
 
 _VALID = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{NAME_CHARS - 1}}}")
-_SEPARATORS = re.compile(r"[\x00-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]+")  # ASCII that is no letter, digit or `_`
+SEPARATORS = re.compile(r"[\x00-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]+")  # ASCII that is no letter, digit or `_`
 
 
 def own_name(name: str) -> str:
     """A custom event's name with each run of spaces or symbols as one `_`: two senders' spellings of it stay one."""
-    return _SEPARATORS.sub("_", name.strip())
+    return SEPARATORS.sub("_", name.strip())
 
 
 def fault_in_name(name: str) -> str | None:

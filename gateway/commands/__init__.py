@@ -9,6 +9,7 @@ check_store.py  the consistency check
 connect.py      stores a destination             connect_options.py makes its options of the adapter's settings
 connect_source.py  stores a source               connect_steps.py says what to do at its sender; sources.py lists them
 destinations.py lists them, and disconnects      pausing.py pauses and resumes; secrets.py changes and re-seals secrets
+tag.py          what a site's pages paste for its tag loader
 try_event.py    one event at one destination     trial.py makes its request and reads the answer
 try_source.py   what a sender's body would become
 link.py         tracked links                    send.py sends one test event the whole way
@@ -32,7 +33,7 @@ import click
 from gateway import exit_codes
 
 ORDER: Final = (
-    "run", "demo", "connect", "destinations", "sources", "disconnect", "pause", "resume", "secret", "explain",
+    "run", "demo", "connect", "destinations", "sources", "tag", "disconnect", "pause", "resume", "secret", "explain",
     "deliveries", "conversions", "attribution", "stream", "routes", "dry-run", "send", "try", "try-source", "link",
     "replay", "privacy", "check-config", "check-store",
 )  # fmt: skip
@@ -41,6 +42,7 @@ MODULES: Final[Mapping[str, str]] = {
     "connect": "gateway.commands.connect:connect",
     "destinations": "gateway.commands.destinations:destinations",
     "sources": "gateway.commands.sources:sources",
+    "tag": "gateway.commands.tag:tag",
     "disconnect": "gateway.commands.destinations:disconnect",
     "pause": "gateway.commands.pausing:pause",
     "resume": "gateway.commands.pausing:resume",

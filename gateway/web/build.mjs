@@ -1,5 +1,5 @@
-// Bundles the SDK: dist/sdk.js for pages, dist/index.js for bundlers, dist/types with its declarations; and Shopify's
-// custom pixel, dist/shopify-pixel.js, to be pasted.
+// Bundles the SDK: dist/sdk.js for pages, dist/index.js for bundlers, dist/types with its declarations; the tag loader
+// that has the SDK in it, dist/tag.js; and Shopify's custom pixel, dist/shopify-pixel.js, to be pasted.
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
@@ -16,6 +16,7 @@ await build({
   minify: true,
   banner: { js: `/* events-gateway ${version} */` },
 });
+await build({ ...shared, entryPoints: ["src/tag-main.ts"], outfile: "dist/tag.js", format: "iife", minify: true });
 await build({
   ...shared,
   entryPoints: ["src/custom-pixel.ts"],

@@ -23,6 +23,7 @@ from gateway.metrics import PrometheusObserver
 from gateway.settings import ServerSettings, SiteSettings
 from gateway.sources.base import WebhookSource
 from gateway.sources.registry import AnySource
+from gateway.tag_settings import Snippet, TagSettings
 from tests.support.certificates import authority
 from tests.support.service_accounts import make_account
 
@@ -97,10 +98,17 @@ def test_the_example_loads_with_everything_in_it_set(tmp_path: Path) -> None:
     "name", [*(field.name for field in SETTINGS), *(f.name for f in msgspec.structs.fields(Destination))]
 )
 def test_every_setting_is_in_the_example_and_on_its_page(name: str) -> None:
-    assert re.search(rf"(?m)^#?(\[\[sites\.)?{name}( =|\]\])", EXAMPLE.read_text("utf-8")), (
+    assert re.search(rf"(?m)^#?(\[+sites\.)?{name}( =|\])", EXAMPLE.read_text("utf-8")), (
         f"{name} in config.example.toml"
     )
     assert f"`{name}`" in page("configuration.md"), f"{name} in docs/configuration.md"
+
+
+@pytest.mark.parametrize("name", [*TagSettings.__struct_fields__, *Snippet.__struct_fields__])
+def test_every_setting_of_the_tag_loader_is_in_the_example_and_on_its_page(name: str) -> None:
+    _, _, block = EXAMPLE.read_text("utf-8").partition("[sites.tag]")
+    assert re.search(rf"(?m)^#?(\[+sites\.tag\.)?{name}( =|\])", block.partition("[[sites.sources]]")[0])
+    assert f"`{name}`" in page("tag.md")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.platform))

@@ -16,7 +16,7 @@ const SETTLE_MS = 50; // after a navigation, until the page has its title
 type W = Window & typeof globalThis & Platforms;
 
 /** An event before anything is known of consent: what happened, when, where. */
-interface Recorded {
+export interface Recorded {
   event_name: string;
   event_id: string;
   occurred_at: string;
@@ -25,8 +25,14 @@ interface Recorded {
   user_data?: UserData;
 }
 
+/** Who is told what happens here: of each event that consent does not refuse, and of consent whenever it was decided. */
+export interface Watch {
+  event(event: Recorded): void;
+  consent(state: Consent): void;
+}
+
 /** `said`: the site's own word on consent, where it came before the SDK did. */
-export function createGateway(w: W, options: Options, said: Consent = {}): Gateway {
+export function createGateway(w: W, options: Options, said: Consent = {}, watch?: Watch): Gateway {
   const storage = openStorage(() => w.localStorage, `gw.${options.key}.`);
   const signals: Record<string, Signal> = {};
   let own: Consent = { ...parsed(storage.get("c")), ...said };
@@ -62,6 +68,7 @@ export function createGateway(w: W, options: Options, said: Consent = {}): Gatew
     if (visitor && is_taken_back) queue.add({ e: sent(recorded("identify")), n: Date.now(), i: true, w: true });
     if (allows(state)) release();
     else if (refuses(state)) ["v", "n", "c"].forEach((name) => storage.remove(name));
+    watch?.consent(state);
   }
 
   function release(): void {
@@ -132,6 +139,7 @@ export function createGateway(w: W, options: Options, said: Consent = {}): Gatew
       held.push(event);
       if (held.length > MOST_HELD) held.shift();
     }
+    if (!refuses(state)) watch?.event(event);
     return event.event_id;
   }
 

@@ -51,8 +51,8 @@ function listenToGoogle(page: Page, heard: Heard): void {
   const updates = {};
   const layer = (page.dataLayer ??= []);
   const read = (entry: unknown): void => {
-    const said = entry as ArrayLike<unknown> | undefined;
-    if (said?.[0] !== "consent") return;
+    const said = entry as (ArrayLike<unknown> & { gw?: unknown }) | undefined;
+    if (said?.[0] !== "consent" || said.gw) return; // `gw`: the tag loader's own word, which is what was heard here
     if (said[1] === "default") Object.assign(defaults, said[2]);
     else if (said[1] === "update") Object.assign(updates, said[2]);
     else return;
