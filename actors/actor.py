@@ -16,7 +16,7 @@ from actors.facts import NOTHING_MET, VisitorFacts
 from actors.snapshot import Snapshot
 from actors.traffic import Traffic
 from store.journey_records import GapFacts, TouchRow
-from store.records import Copy, Sighting
+from store.records import Copy, LinkRow, Sighting
 
 S = TypeVar("S", bound=Struct)
 
@@ -109,6 +109,10 @@ class Turn(Protocol):
 
     def remember(self, event: Event, order: str | None) -> None:
         """From now on events that share one of this event's keys are copies of it."""
+        ...
+
+    def link(self, site: str, slug: str) -> LinkRow | None:
+        """A tracked link of the site, in force or not: who came by it came by it."""
         ...
 
     def key_of(self, event: Event) -> bytes:

@@ -17,11 +17,11 @@ from actors.processing import Processor
 from actors.snapshot import Snapshot
 from actors.warm import Warm, WarmActors
 from actors.writes import Writes
-from store import keys
+from store import keys, links
 from store.env import Store
 from store.errors import Unreadable
 from store.journey_records import TouchRow
-from store.records import DEAD, SET_ASIDE, Copy, DeadLetter, EventRow, SetAside, Sighting
+from store.records import DEAD, SET_ASIDE, Copy, DeadLetter, EventRow, LinkRow, SetAside, Sighting
 from store.writer import WriteTxn
 
 COPIES_KEPT = 50
@@ -50,6 +50,7 @@ class Batch:
         self._tally = self.writes.tally
         self.traffic = self.writes.traffic
         self._processor = Processor(self.writes, snapshot, depths, now_ms=now_ms, outbox_limit=outbox_limit)
+        self._store = store
         self._txn = txn
         self._warm = warm
         self._current: Warm | None = None
@@ -134,6 +135,9 @@ class Batch:
         self.verdicts[site, caller] = until_ms
         value = keys.u64(until_ms) if until_ms is not None else None
         self.writes.puts.append(("verdict", keys.verdict(site, caller), value))
+
+    def link(self, site: str, slug: str) -> LinkRow | None:
+        return links.read_in(self._txn, self._store, site, slug)
 
     def key_of(self, event: Event) -> bytes:
         return self._known.key_of(event)

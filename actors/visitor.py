@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from actors import dedup
 from actors.actor import Actor, Arrived, Processing, Ref, Turn
+from actors.attribution.evidence import LINK_ID, Link
 from actors.attribution.touchpoints import MILESTONES
 from actors.contacts import TOUCHES_KEPT, Contact, Journey, facts_of, meet, note, recorded, touchpoint
 from actors.event import PURPOSES, Consent, Event, UserData, is_bot, is_browser, is_test
@@ -194,7 +195,9 @@ class Visitor(Actor[VisitorState]):
         journey = self.state.journey = self.state.journey or Journey()
         if site is None or event.user_data.anonymous_id is None:
             return
-        row = touchpoint(event, contact, self._consent(event)["consent"], site, turn.key_of(event))
+        row = touchpoint(
+            event, contact, self._consent(event)["consent"], site, turn.key_of(event), _link(contact, event, turn)
+        )
         if row is None:
             journey.is_withheld = True
             return
@@ -230,6 +233,15 @@ class Visitor(Actor[VisitorState]):
             return {"consent": own, "consent_from": "event" if own != Consent() else ""}
         filled = {purpose: getattr(own, purpose) or getattr(stated, purpose) for purpose in PURPOSES}
         return {"consent": Consent(**filled), "consent_from": "visitor"}
+
+
+def _link(contact: Contact, event: Event, turn: Turn) -> Link | None:
+    """The tracked link that the visitor came by."""
+    slug = contact.landing.parameters.get(LINK_ID)
+    row = turn.link(event.site, slug) if slug else None
+    if row is None:
+        return None
+    return Link(row.source, row.medium, row.campaign, row.term, row.content, row.channel)
 
 
 def _identifiers(user_data: UserData) -> Iterator[tuple[str, str]]:

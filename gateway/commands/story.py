@@ -101,6 +101,8 @@ class Story(Struct, frozen=True, kw_only=True):
     value: str | None = None
     currency: str | None = None
     marks: tuple[str, ...] = ()
+    bot_score: int = 0  # 0 to 100: how likely it is that no person sent it
+    bot_reasons: tuple[str, ...] = ()
     copies: tuple[CopyStory, ...] = ()
     fields_from: Mapping[str, str] = {}
     identity: tuple[Identifier, ...] = ()
@@ -130,6 +132,8 @@ def tell(facts: Facts, platforms: Mapping[tuple[str, str], str], asked_for: str 
         value=str(custom.value) if custom is not None and custom.value is not None else None,
         currency=custom.currency if custom is not None else None,
         marks=event.marks if event is not None else (),
+        bot_score=event.bot_score if event is not None else 0,
+        bot_reasons=event.bot_reasons if event is not None else (),
         copies=tuple(_copies(facts)),
         fields_from=row.fields_from,
         identity=tuple(_identity(event, row.fields_from)) if event is not None else (),

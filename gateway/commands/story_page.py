@@ -59,6 +59,7 @@ def _head(story: Story) -> Text:
     visitor = [f"visitor {visible(story.visitor_id)}"] if story.visitor_id else []
     visitor += [f"visit {visible(story.session_id)}"] if story.session_id else []
     visitor += [f"noticed at the edge: {', '.join(story.marks)}"] if story.marks else []
+    visitor += [f"bot score {story.bot_score}: {', '.join(story.bot_reasons)}"] if story.bot_score else []
     if visitor:
         head.append("\n  " + "; ".join(visitor))
     return head

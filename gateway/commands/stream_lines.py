@@ -34,6 +34,7 @@ class Line(Struct, frozen=True, kw_only=True):
     stands_for_it: str | None = None
     destinations: Mapping[str, str] = {}
     match_quality_estimated: Mapping[str, float] = {}  # of 10, at each that was sent it
+    bot_score: int = 0  # 0 to 100: how likely it is that no person sent it
     is_update: bool = False
 
     @property
@@ -113,6 +114,7 @@ def _line(
         stands_for_it=stands_for_it,
         destinations=destinations or {},
         match_quality_estimated=match_quality or {},
+        bot_score=event.bot_score,
     )
 
 
@@ -137,6 +139,8 @@ def text_of(line: Line) -> str:
         parts.append(f"{word} {visible(line.stands_for_it)}")
     if line.order_id is not None:
         parts.append(f"order {visible(line.order_id)}")
+    if line.bot_score:
+        parts.append(f"bot {line.bot_score}")
     if not line.is_update:
         parts.append(f"[{' '.join(line.ids)}]")
     parts += [f"{status.replace('_', ' ')}: {' '.join(names)}" for status, names in _by_status(line).items()]

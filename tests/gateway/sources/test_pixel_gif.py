@@ -78,6 +78,16 @@ def test_what_cannot_be_an_event_is_set_apart_and_still_a_picture(gateway: Runni
     assert look(gateway, f"k={PUBLIC_KEY}&{query}").content == GIF
 
 
+def test_a_bot_is_kept_and_shown_as_one(gateway: Running, is_chunked: bool) -> None:
+    event_id = f"bot-{is_chunked}"
+    agent = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+    assert look(gateway, f"k={PUBLIC_KEY}&id={event_id}", is_chunked=is_chunked, user_agent=agent).status_code == 200
+    story = wait_until(lambda: told(gateway, event_id))
+    assert (story["bot_score"], story["bot_reasons"]) == (100, ["known_bot"])
+    assert "bot 100" in gateway.command("stream", "--limit", "5").stdout
+    assert 'gateway_events_of_bots_total{site="shop",source="browser"}' in gateway.get(gateway.metrics_url).text
+
+
 def test_other_methods_are_refused(gateway: Running) -> None:
     for method in ("POST", "PUT", "OPTIONS", "DELETE"):
         answer = httpx.request(method, f"{gateway.url}/i.gif?k={PUBLIC_KEY}", trust_env=False, timeout=30)
