@@ -12,6 +12,7 @@ from actors.tls import ca_file_fault
 from gateway.config_reader import Reader
 from gateway.config_values import Bind
 from gateway.settings import ID_FORM, ID_PATTERN, ServerSettings, SiteSettings
+from gateway.settings_attribution import attribution_problems
 
 LEAST_BUDGET = 16 << 20  # below it, deleting at the limit finds too few free pages to copy to
 LEAST_TOKEN_CHARS, MOST_TOKEN_CHARS = 16, 200
@@ -90,6 +91,7 @@ def _site_problems(site: SiteSettings) -> Iterator[Problem]:
     if site.dedup_window_h > site.retention_days * 24:
         yield "dedup_window_h", f"is longer than retention_days; give at most {site.retention_days * 24}"
     yield from _tag_problems(site)
+    yield from attribution_problems(site.attribution, site.retention_days)
     for rate, burst, field in (
         (site.ip_rate, site.ip_burst, "ip_burst"),
         (site.key_rate, site.key_burst, "key_burst"),

@@ -13,6 +13,7 @@ from actors.routes import Route
 from actors.secret import Secret
 from gateway.config_values import Bind, ByteSize, Cidr, Network, Origin
 from gateway.logs import LogFormat, LogLevel
+from gateway.settings_attribution import AttributionSettings
 from gateway.sources.base import WebhookSource
 from gateway.tag_settings import TagSettings
 
@@ -80,6 +81,7 @@ class SiteSettings(Struct, frozen=True, kw_only=True):
     bots: Literal["keep", "drop"] = "keep"  # whether what counts as a bot's goes to platforms
     consent_categories: dict[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes, of Segment clients
     tag: TagSettings | None = None  # what the tag loader loads in browsers; none: there is no loader
+    attribution: AttributionSettings = AttributionSettings()  # what is credited for a conversion
     sources: tuple[WebhookSource, ...] = ()  # senders of webhooks
     destinations: tuple[Destination, ...] = ()
     routes: tuple[Route, ...] = ()  # which events go where; a destination without one gets what its platform knows
