@@ -103,6 +103,19 @@ class Journeys:
             for key in self._index.since(keys.conversions_by(visitor_digest(site, visitor_id))):
                 self._recompute(keys.read_conversion_by(key), "identity", visitors)
 
+    def reapply(self, event_key: bytes) -> None:
+        """By the settings in force, the channels of its touchpoints included."""
+        row = self._row(event_key)
+        site = self._snapshot.sites.get(row.site) if row is not None else None
+        if row is None or site is None or row.renewal_of or row.erased_at_ms:
+            return
+        for key in self._reached(row, site.attribution.window_ms(row.event_name))[0]:
+            self._touches.name_channel(key, site.attribution)
+        final_at_ms = row.occurred_at_ms + site.attribution.final_after_ms
+        again = msgspec.structs.replace(self._computed(row, site.attribution, "settings"), final_at_ms=final_at_ms)
+        if (again.path, again.results, again.gap, final_at_ms) != (row.path, row.results, row.gap, row.final_at_ms):
+            self._save(event_key, again)
+
     def puts(self) -> list[Put]:
         """All that the batch wrote, encoded."""
         return [*self._touches.puts(), *self._rows.puts(), *self._earlier, *self._index.puts()]

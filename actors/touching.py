@@ -4,8 +4,10 @@ import lmdb
 import msgspec
 
 from actors.actor import Processing
+from actors.attribution.channels import channel_again
 from actors.attribution.evidence import message_origin, parameters_of, signal_origin
 from actors.attribution.landings import is_allowed, may_keep_clicks
+from actors.attribution.settings import AttributionRules
 from actors.attribution.touchpoints import TOGETHER_MS, joined, own_digest, touch_of, visitor_digest
 from actors.event import is_browser
 from actors.indexed import Index, Put, Rows
@@ -49,6 +51,13 @@ class Touches:
         row = self.get(key)
         if row is not None and not row.milestone_at_ms:
             self._rows.set(key, msgspec.structs.replace(row, milestone_at_ms=at_ms))
+
+    def name_channel(self, key: bytes, rules: AttributionRules) -> None:
+        """Anew, by these rules."""
+        row = self.get(key)
+        channel = channel_again(row, rules.channel_rules) if row is not None else ""
+        if row is not None and channel != row.channel:
+            self._rows.set(key, msgspec.structs.replace(row, channel=channel))
 
     def puts(self) -> list[Put]:
         return [*self._rows.puts(), *self._index.puts()]

@@ -29,6 +29,7 @@ from actors.supervision import keep_running
 from actors.taking import RESCAN_S
 from actors.twins import twin_of
 from gateway.erasing import Hands, Privacy
+from gateway.reattributing import Reattributing
 from gateway.removed import Removed
 from gateway.replaying import POLL_S, Replaying
 from gateway.sealing import Sealer
@@ -123,6 +124,7 @@ class CoreService:
             self.core, self._hub, _Configured(self._running, self._twins, self.core), self._retiring
         )
         self._privacy = Privacy(self._hands(), poll_s=settings.replay_poll_s)
+        self._reattributing = Reattributing(self.core, store, writer, now_ms)
         self._replaying = Replaying(
             self.core, self._hub, self._held, outbox_limit=settings.outbox_limit, poll_s=settings.replay_poll_s
         )
@@ -136,6 +138,7 @@ class CoreService:
             nursery.start_soon(keep_running, "removed", self._removed.run, self._observer.dead_letter)
             nursery.start_soon(keep_running, "replays", self._replaying.run, self._observer.dead_letter)
             nursery.start_soon(keep_running, "privacy", self._privacy.run, self._observer.dead_letter)
+            nursery.start_soon(keep_running, "attribution", self._reattributing.run, self._observer.dead_letter)
             task_status.started()
 
     def wake(self) -> None:

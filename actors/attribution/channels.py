@@ -9,8 +9,9 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from actors.attribution.referrers import Kind, category
+from actors.attribution.referrers import Kind, category, classify
 from actors.attribution.settings import ChannelRule
+from store.journey_records import TouchRow
 
 CHANNELS: Final = (
     "direct", "cross_network", "paid_shopping", "paid_search", "paid_social", "paid_video", "display", "paid_other",
@@ -51,6 +52,15 @@ def channel_of(named: Named, rules: Sequence[ChannelRule] = ()) -> str:
     if medium in DISPLAY:
         return "display"
     return _organic(source, medium, kind, is_shopping=is_shopping)
+
+
+def channel_again(row: TouchRow, rules: Sequence[ChannelRule]) -> str:
+    """Of a touchpoint that was recorded, by other rules. What a link or a click id named stays."""
+    if row.evidence == "link" or (row.channel == "organic_shopping" and "srsltid" in row.clicks):
+        return row.channel
+    referrer = classify(row.referrer) if row.referrer else None
+    kind = referrer.kind if referrer is not None and referrer.source == row.source else None
+    return channel_of(Named(row.source, row.medium, row.campaign, row.is_paid, kind), rules)
 
 
 def _paid(kind: Kind | None, medium: str, *, is_shopping: bool) -> str:

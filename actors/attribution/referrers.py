@@ -1,7 +1,7 @@
 """What class a referrer is of, and whether the source of a campaign is a search engine, a network, a shop or a video.
 
 Source: contracts/attribution.md, section 3.3. The lists are in referrers.json, each with where it is from and under
-which licence; `python -m scripts.refresh_referrers` makes the file anew. What is added here is ours: hosts that came
+which licence; `python scripts/refresh_referrers.py` makes the file anew. What is added here is ours: hosts that came
 up since, and web mail.
 
 A host that Matomo lists both as a search engine and as a network (`facebook.com`, which it takes for a search where the

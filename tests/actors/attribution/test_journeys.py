@@ -8,10 +8,14 @@ import pytest
 import trio.testing
 
 from actors.attribution.paths import confidence, summary
-from actors.attribution.settings import AttributionRules
+from actors.attribution.settings import AttributionRules, ChannelRule
 from actors.event import Consent, CustomData, EmailDigests, Event, Page, UserData
+from gateway.reattributing import Reattributing
 from store import journeys, keys
-from store.journey_records import MODELS, ConversionRow, TouchRow
+from store.journey_records import MODELS, VERSIONS_KEPT, ConversionRow, TouchRow
+from store.purge import apply
+from store.purge_journeys import touches as touches_plan
+from store.writer import commit
 from tests.support.making import DAY_MS, START_MS, VISITOR, event, purchase, site, snapshot
 from tests.support.platform import Single
 from tests.support.world import World
@@ -275,3 +279,45 @@ async def test_the_store_agrees_with_itself_after_all_of_it(make_world: MakeWorl
     report = world.check()
     assert report.problems == ()
     assert report.counted["touchpoints"] == 4
+
+
+async def test_settings_applied_to_the_past_compute_what_is_kept_anew_and_once(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(shop())
+    await take(world, page(0, UTM), page(100, "?gclid=a"), order(210))
+    rule = ChannelRule(channel="letters", source="news")
+    for applied, version in ((shop(), 1), (shop(channel_rules=(rule,)), 1), (shop(half_life_ms=DAY_MS), 1)):
+        world.core.snapshot = applied
+        await Reattributing(world.core, world.store, world.writer, world.clock.now_ms).work()
+        assert only(world).version == version
+    for _ in range(2):
+        world.core.snapshot = shop(channel_rules=(rule,), apply_to_past=True)
+        await Reattributing(world.core, world.store, world.writer, world.clock.now_ms).work()
+        assert summary(only(world).path).startswith("letters > paid_search")
+        assert (only(world).version, only(world).cause) == (2, "settings")
+
+
+async def test_retention_marks_the_touchpoints_it_takes_and_keeps_their_credit(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(shop())
+    await take(world, page(0, UTM), page(100, "?gclid=a"), order(210))
+    cutoff_ms = START_MS + 50 * MINUTE_MS
+    plan = touches_plan(world.store, keys.digest8("shop"), cutoff_ms, cutoff_ms, b"")
+    await commit(world.writer, apply(plan))
+    row = only(world)
+    assert [touch.label for touch in row.path] == ["erased", "visitor", "visitor"]
+    assert (row.cause, row.version, len(touches(world))) == ("retention", 2, 2)
+    assert sum(row.results[MODELS.index("linear")].gross) == 120_00
+
+
+async def test_versions_are_kept_within_bounds_the_first_among_them(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(shop())
+    await take(world, order(300))
+    await take(world, *(page(number * 3, f"?gclid=g{number}") for number in range(40)))
+    kept = [row.version for row in journeys.versions(world.store, keys.event("shop", "order-300", "purchase_placed"))]
+    assert len(kept) == VERSIONS_KEPT
+    assert (kept[0], kept[1], kept[-1]) == (1, 23, 41)
