@@ -40,7 +40,7 @@ Reason = Literal[
     "platform_refused",
     "attempts_exhausted",
     "outbox_full",
-    "destination_removed",
+    "destination_deleted",
     "past_window",
     "erased",
     "paused",

@@ -1,4 +1,4 @@
-"""Ends what waits for a destination that was taken out of the configuration: dropped as `destination_removed`.
+"""Ends what waits for a destination that was taken out of the configuration: dropped as `destination_deleted`.
 
 Nobody would ever send it, and retention would keep its events for ever. Its row of `standing` goes too. Looks at the
 start, after each publishing and now and then, since turns may have been planned with the configuration before. An
@@ -78,7 +78,7 @@ class Removed:
         if not rows:
             return False
         now_ms = self._hub.now_ms()
-        settled = [dropped(work_of(row, site), destination, "destination_removed", WORDS, now_ms) for row in rows]
+        settled = [dropped(work_of(row, site), destination, "destination_deleted", WORDS, now_ms) for row in rows]
         with trio.CancelScope(shield=True):
             write = Settlement(site)
             await commit_in_parts(self._hub.writer, settled, write.of)

@@ -295,7 +295,8 @@ def _why_dropped(row: DeliveryRow, platform: str) -> str:
         "attempts_exhausted": f"all {row.tries} attempts failed",
         "outbox_full": "the destination's outbox was full when it came",
         "past_window": f"its replay came past {platform}'s own deduplication window, where it could count twice",
-        "destination_removed": "the destination was taken out of the configuration",
+        "destination_deleted": "the destination was taken out of the configuration",
+        "destination_removed": "the destination was taken out of the configuration",  # as an earlier release said it
         "unreadable": "the stored event can no longer be read",
     }
     return f"Not counted: {told.get(row.reason, row.reason or 'it was dropped')}."

@@ -64,12 +64,12 @@ async def test_what_waits_for_a_removed_destination_is_dropped_and_nothing_else(
     world = await queued_for_both(make_world)
     await run_removed(world, {STAYS}, {}, 10)
     rows = [world.delivery(name, "gone").row for name in ("tried", "e0", "e448")]
-    assert {(row.status, row.reason) for row in rows if row is not None} == {("dropped", "destination_removed")}
+    assert {(row.status, row.reason) for row in rows if row is not None} == {("dropped", "destination_deleted")}
     assert (world.core.depths[GONE], world.core.depths[STAYS]) == (0, 450)
     told = [
         labels
         for name, labels in world.observer.told
-        if name == "delivery" and "destination_removed" in labels.values()
+        if name == "delivery" and "destination_deleted" in labels.values()
     ]
     assert len(told) == 450
     assert world.events()["tried"].routed == ("gone", "stays")
