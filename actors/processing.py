@@ -8,7 +8,7 @@ import msgspec
 from actors.actor import Position, Processing
 from actors.coverage import coverage
 from actors.event import Event
-from actors.routing import Decision, NotRouted, decide, facts_of
+from actors.routing import Asking, Decision, NotRouted, decide, decide_one, facts_of
 from actors.snapshot import Site, Snapshot
 from actors.work import as_sent
 from actors.writes import Writes
@@ -18,6 +18,16 @@ from store.records import DELIVERY, OUTBOX, DecidedRow, DeliveryRow, OutboxRow
 NOT_ROUTED = {reason: f"not_routed:{reason}" for reason in get_args(NotRouted)}
 
 _event_encoder = msgspec.msgpack.Encoder()
+
+
+def asking_of(processing: Processing, site: Site) -> Asking:
+    """What the routes of a site are asked about an event."""
+
+    def sent() -> Event:
+        return as_sent(processing.event, processing.consent, processing.session_id)
+
+    facts = msgspec.structs.replace(facts_of(processing.event, site), visitor=processing.met)
+    return Asking(processing.event, processing.consent, site, facts, sent)
 
 
 class Processor:
@@ -51,12 +61,8 @@ class Processor:
     def _decide(self, processing: Processing, site: Site) -> list[Decision]:
         if not site.routes:
             return decide(processing.event, processing.consent, site)
-
-        def sent() -> Event:
-            return as_sent(processing.event, processing.consent, processing.session_id)
-
-        facts = msgspec.structs.replace(facts_of(processing.event, site), visitor=processing.met)
-        return decide(processing.event, processing.consent, site, facts, sent)
+        asking = asking_of(processing, site)
+        return [decide_one(asking, destination) for destination in site.destinations]
 
     def _settle_copies(self, processing: Processing) -> bytes:
         """The key of the one event; the rows of its copies point to it, and the hour that held it lets it go."""

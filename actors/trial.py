@@ -19,9 +19,11 @@ from msgspec import Struct
 from actors.actor import Arrived, Message, Position, Processing, Ref
 from actors.batch import Batch
 from actors.event import Consent, Event, is_test
-from actors.processing import Processor
+from actors.facts import VisitorFacts
+from actors.processing import Processor, asking_of
+from actors.routing import Asking
 from actors.runtime import KINDS
-from actors.snapshot import Snapshot
+from actors.snapshot import Site, Snapshot
 from actors.warm import WarmActors
 from store.env import Store
 from store.records import EventRow
@@ -78,7 +80,20 @@ def processing_of(row: EventRow, event: Event) -> Processing:
         copies=row.copies,
         fields_from=row.fields_from,
         is_merged=row.body is not None,
+        met=_met(row),
     )
+
+
+def _met(row: EventRow) -> VisitorFacts:
+    try:
+        return msgspec.convert(row.facts["visitor"], VisitorFacts)
+    except (KeyError, msgspec.ValidationError):  # the routes of then asked nothing of it
+        return VisitorFacts()
+
+
+def asked_of(tried: Tried, site: Site) -> Asking | None:
+    """The question that routing answered; None where the event is a copy of another one and nothing was asked."""
+    return asking_of(tried.processing, site) if tried.processing is not None else None
 
 
 def _tried(

@@ -24,9 +24,13 @@ def with_stored(config: Config, env: Mapping[str, str]) -> Composed:
     except StoreError as error:
         return Composed(config=config, notes=(f"what is stored was not looked at: {error}",))
     try:
-        vault = Vault(lambda: ring_beside(store, place, env))
-        return compose(config, stored_config.latest(store).config, vault, partial(stored_routes.history, store))
+        return with_stored_in(config, store, Vault(lambda: ring_beside(store, place, env)))
     except (BadSecretKey, StoreError) as error:
         return Composed(config=config, notes=(f"what is stored was not looked at: {error}",))
     finally:
         store.close()
+
+
+def with_stored_in(config: Config, store: Store, vault: Vault) -> Composed:
+    """The same with a store that is open. Raises BadSecretKey where secrets are stored and there is no key."""
+    return compose(config, stored_config.latest(store).config, vault, partial(stored_routes.history, store))

@@ -35,6 +35,16 @@ def compare(before: Sequence[Table], after: Sequence[Table]) -> tuple[RouteChang
     return tuple(one for one in found if one.settings)
 
 
+def compare_tables(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[SettingChange]:
+    """Of any two tables, by the paths that differ."""
+    old, new = dict(_flat(before)), dict(_flat(after))
+    return [
+        SettingChange(path=path, before=old.get(path), after=new.get(path))
+        for path in dict.fromkeys((*old, *new))
+        if old.get(path) != new.get(path)
+    ]
+
+
 def lines_of(changes: Sequence[RouteChange]) -> Iterator[str]:
     """For people: `+` what comes, `-` what goes, `~` what becomes another."""
     for change in changes:
@@ -47,12 +57,7 @@ def lines_of(changes: Sequence[RouteChange]) -> Iterator[str]:
 
 
 def _change(id: str, before: Table | None, after: Table | None, place: Sequence[SettingChange]) -> RouteChange:
-    old, new = dict(_flat(before or {})), dict(_flat(after or {}))
-    settings = [
-        SettingChange(path=path, before=old.get(path), after=new.get(path))
-        for path in dict.fromkeys((*old, *new))
-        if old.get(path) != new.get(path)
-    ]
+    settings = compare_tables(before or {}, after or {})
     what: Literal["added", "removed", "changed"] = (
         "added" if before is None else "removed" if after is None else "changed"
     )

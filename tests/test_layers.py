@@ -31,11 +31,12 @@ PURE = (
         "event", "expressions", "facts", "filters", "gate", "health", "identity", "ip", "match_quality", "merging",
         "names", "order", "pacing", "paths", "personal", "quota", "rates",
         "canonical", "compiled_routes", "content", "sampling", "steps", "transform",  # of routes
-        "routes", "routing", "site", "snapshot", "twins", "visitor", "visits", "wire", "withdrawal", "work",
+        "route_trace", "routes", "routing", "site", "snapshot", "twins", "visitor", "visits", "wire",
+        "withdrawal", "work",
     )),
     *(f"gateway/{name}.py" for name in (
         "checks", "client", "composing", "composing_routes", "config_routes", "form", "incoming", "intake", "invalid",
-        "routes_check", "routes_compare", "routes_text", "stored_changes",
+        "routes_check", "routes_compare", "routes_text", "routes_words", "stored_changes",
     )),
 )  # fmt: skip
 # Within a batch they read in the core's own transaction.

@@ -13,7 +13,18 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from gateway.answers import error_answer, http_refusal, no_room
-from gateway.api import deliveries, destinations, events, links, platforms, privacy, replays, routes, test_events
+from gateway.api import (
+    deliveries,
+    destinations,
+    dry_runs,
+    events,
+    links,
+    platforms,
+    privacy,
+    replays,
+    routes,
+    test_events,
+)
 from gateway.api.errors import Refused
 from gateway.api.openapi import DESCRIPTION, SCHEME, TAGS, VERSION, Provider
 from gateway.api.parts import ApiParts
@@ -62,6 +73,7 @@ def _resources(parts: ApiParts) -> list[Blueprint]:
         destinations.resource(parts),
         platforms.resource(),
         routes.resource(parts),
+        dry_runs.resource(parts),
         events.resource(parts),
         deliveries.resource(parts),
         replays.resource(parts),

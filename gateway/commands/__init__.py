@@ -53,6 +53,7 @@ MODULES: Final[Mapping[str, str]] = {
     "attribution": "gateway.commands.attribution:attribution",
     "stream": "gateway.commands.stream:stream",
     "routes": "gateway.commands.routes:routes",
+    "dry-run": "gateway.commands.dry_run:dry_run",
     "try": "gateway.commands.try_event:try_event",
     "try-source": "gateway.commands.try_source:try_source",
     "send": "gateway.commands.send:send",

@@ -116,6 +116,11 @@ def plan(event: Event, site: Site, destination: Destination, now_ms: int) -> Pla
     reason = refusal(event, event.consent, destination, site)
     if reason is not None:
         return Stopped(reason=reason, words=_refusal_in_words(reason, event, destination))
+    return encoded(event, site.id, destination, now_ms)
+
+
+def encoded(event: Event, site: str, destination: Destination, now_ms: int) -> Plan | Stopped:
+    """The rest of the way of an event that is routed there: its age, its form."""
     age_s, most_s = (now_ms - event.occurred_at_ms) // 1000, destination.max_age_s(event)
     if most_s is not None and age_s > most_s:
         words = f"the event is {age_s} s old; {destination.platform} takes at most {most_s} s"
@@ -123,11 +128,11 @@ def plan(event: Event, site: Site, destination: Destination, now_ms: int) -> Pla
     payload = destination.encode(event)
     if isinstance(payload, Drop):
         return Stopped(reason="not_encodable", words=payload.reason)
-    key = keys.event(site.id, event.event_id, event.event_name)
+    key = keys.event(site, event.event_id, event.event_name)
     return Plan(
         destination=destination,
         payload=payload,
-        delivery_id=delivery_id(key, keys.destination(site.id, destination.id)),
+        delivery_id=delivery_id(key, keys.destination(site, destination.id)),
         at_ms=now_ms,
     )
 

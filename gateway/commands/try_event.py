@@ -4,7 +4,6 @@ Nothing is stored (the store is looked into for a destination that the file does
 needed or noticed: the event goes from the file to the platform.
 """
 
-import secrets
 import sys
 import time
 from pathlib import Path
@@ -40,11 +39,9 @@ from gateway.commands.trial import (
     shown_request,
     verdict_in_words,
 )
-from gateway.incoming import Intake, Invalid, parse_body, to_event
-from gateway.key_ring import KEY_BYTES
-from gateway.sealing import Sealer
+from gateway.given_event import FILE_BYTES, read_given
+from gateway.invalid import Invalid
 
-FILE_BYTES: Final = 1 << 20  # as much as /v1/events takes
 LINE_CHARS: Final = 10_000
 
 Sent = Literal["no", "in test mode", "live"]
@@ -147,28 +144,10 @@ def _event(file: BinaryIO, site: Site, *, as_json: bool) -> Event:
         text = file.read(FILE_BYTES + 1)
     except OSError as error:
         end(f"EVENT.json: cannot be read: {error.strerror}")
-    if len(text) > FILE_BYTES:
-        end(f"EVENT.json: has more than {FILE_BYTES} bytes; give one event")
-    body = parse_body(text)
-    if isinstance(body, Invalid):
-        _refuse(body, as_json=as_json)
-    if len(body.events) > 1:
-        end(f"EVENT.json: has {len(body.events)} events; give one")
-    # A key for this one run: what is sealed is opened again below, and kept nowhere.
-    sealer = Sealer(secrets.token_bytes(KEY_BYTES), site.id) if site.is_plaintext_sealed else None
-    intake = Intake(
-        site=site.id,
-        source="server",
-        received_at_ms=_now_ms(),
-        make_id=lambda: secrets.token_hex(16),
-        default_country=site.default_country,
-        sealer=sealer,
-    )
-    event = to_event(body.events[0], intake)
-    if isinstance(event, Invalid):
-        _refuse(event.under(body.place(0)), as_json=as_json)
-    opens = site.destinations[0].opens_plaintext()
-    return _opened(event, sealer) if opens and sealer is not None else event
+    given = read_given(text, site, _now_ms())
+    if isinstance(given, Invalid):
+        _refuse(given, as_json=as_json)
+    return given.opened() if site.destinations[0].opens_plaintext() else given.event
 
 
 def _refuse(fault: Invalid, *, as_json: bool) -> NoReturn:
@@ -177,12 +156,6 @@ def _refuse(fault: Invalid, *, as_json: bool) -> NoReturn:
         click.echo(fault.body())
         sys.exit(exit_codes.FAILED)
     end(f"{fault.field}: {fault.message}" if fault.field else fault.message)
-
-
-def _opened(event: Event, sealer: Sealer) -> Event:
-    sealed = event.user_data.sealed
-    plain = sealer.open(sealed, event.event_id) if sealed is not None else None
-    return msgspec.structs.replace(event, user_data=msgspec.structs.replace(event.user_data, plain=plain))
 
 
 def _report(event: Event, site: Site, destination: Destination, sent: Sent) -> Report:

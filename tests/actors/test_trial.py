@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actors.event import Event, UserData
+from actors.routes import DropIf, Remove, Route, Sample
 from actors.trial import Failed, Tried, try_again, try_event
 from store import ledger
 from store.env import NAMES
@@ -105,6 +106,26 @@ async def test_a_dry_run_leaves_no_trace(world: World, autojump_clock: trio.test
     assert world.observer.told == told
 
 
+FILTERS = ("", "event.custom_data.value > 5.0", "visitor.visits > 0", "event.nothing == 'x' || visitor.identified")
+ROUTES = st.builds(
+    lambda number, destination, text, rate, changes, names, enabled: Route(
+        id=f"r-{number}",
+        destination=destination,
+        filter=text,
+        order=number % 3,
+        sample=Sample(rate=rate),
+        transform=changes,
+        events=names,
+        enabled=enabled,
+    ),
+    st.integers(0, 99),
+    st.sampled_from(["one", "many"]),
+    st.sampled_from(FILTERS),
+    st.sampled_from([0.0, 0.5, 1.0]),
+    st.sampled_from([(), (Remove(path="page"),), (DropIf(expression="event.event_name == 'page_viewed'"),)]),
+    st.sampled_from([None, ("*",), ("page_viewed",)]),
+    st.booleans(),
+)
 EVENTS = st.builds(
     lambda name, who, choice, source, number: event(
         f"e-{number}", name, source=source, consent=consent(choice), user_data=UserData(anonymous_id=who)
@@ -118,20 +139,37 @@ EVENTS = st.builds(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(events=st.lists(EVENTS, min_size=1, max_size=6))
-def test_a_dry_run_equals_what_then_happens(tmp_path_factory: pytest.TempPathFactory, events: list[Event]) -> None:
+@given(
+    events=st.lists(EVENTS, min_size=1, max_size=6),
+    routes=st.lists(ROUTES, max_size=4, unique_by=lambda one: one.id),
+)
+def test_a_dry_run_equals_what_then_happens(
+    tmp_path_factory: pytest.TempPathFactory, events: list[Event], routes: list[Route]
+) -> None:
     async def run() -> None:
-        world = World(tmp_path_factory.mktemp("trial"), BOTH)
+        routed = msgspec.structs.replace(BOTH.sites["shop"], routes=tuple(routes))
+        world = World(tmp_path_factory.mktemp("trial"), snapshot(routed))
         for one in events:
             told = tried(world, one)
             world.submit(one)
             await world.settle()
             found = ledger.find_events(world.store, "shop", one.event_id)
+            _again(world, found[-1])
             rows = [msgspec.structs.replace(row.row, **APART) for row in found]
             assert [_decided(row) for row in rows if row.event_name == told.event_name][-1] == _decided(told)
         world.close()
 
     trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def _again(world: World, found: ledger.Found) -> None:
+    """What was processed is decided alike when it is routed again from the ledger."""
+    if found.row.status == "processed" and found.body is not None:
+        again = try_again(world.store, world.snapshot, found.row, found.body, 0)
+        assert isinstance(again, Tried)
+        assert again.row is not None
+        assert again.row.decided == found.row.decided
+        assert (again.row.routed, again.row.not_routed) == (found.row.routed, found.row.not_routed)
 
 
 def _decided(row: EventRow) -> EventRow:
