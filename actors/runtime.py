@@ -24,6 +24,7 @@ from actors.alarm_faults import again_at_ms, fault_after
 from actors.batch import Batch
 from actors.event import Event
 from actors.ip import Ip
+from actors.link import Link
 from actors.observer import Observer
 from actors.order import Order
 from actors.site import Site
@@ -37,7 +38,7 @@ from store.mailbox import Logged, depth, next_messages, read_cursors
 from store.records import DeadLetter, LogRecord
 from store.writer import Writer, commit, count_outbox
 
-KINDS: Final[Mapping[str, type[Actor[Any]]]] = {kind.kind: kind for kind in (Visitor, Ip, Order, Site)}
+KINDS: Final[Mapping[str, type[Actor[Any]]]] = {kind.kind: kind for kind in (Visitor, Ip, Order, Site, Link)}
 BATCH: Final = 128  # messages in one commit at most
 PER_SHARD: Final = 32
 BATCH_S: Final = 0.008  # a batch takes no further message after so long, so that the edge is not kept waiting

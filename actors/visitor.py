@@ -20,6 +20,7 @@ from actors.event import PURPOSES, Consent, Event, UserData, is_bot, is_browser,
 from actors.facts import NOTHING_MET, VisitorFacts
 from actors.identity import is_blocked
 from actors.ip import Activity
+from actors.link import Clicked, link_key
 from actors.order import Copied, Opened
 from actors.traffic import told_by
 from actors.visits import Touch, Visit, covers, time_of
@@ -74,6 +75,8 @@ class Visitor(Actor[VisitorState]):
         if found is not None:
             self._copy(message, *found, turn)
             return
+        if event.source == "link":
+            self._clicked(event, turn)
         turn.seen(event)
         self._learn(message, turn)
         processing = Processing(
@@ -85,6 +88,11 @@ class Visitor(Actor[VisitorState]):
             **self._consent(event),
         )
         self._hand_on(processing, turn)
+
+    def _clicked(self, event: Event, turn: Turn) -> None:
+        slug = event.custom_data.properties.get("link_id")
+        if isinstance(slug, str):
+            turn.send(Ref("link", link_key(event.site, slug)), Clicked(at_ms=event.received_at_ms))
 
     def _copy(self, message: Arrived, key: str, value: str, sighting: Any, turn: Turn) -> None:
         """A copy of an earlier event: the order actor decides where one knows the first, else it is a duplicate."""

@@ -4,14 +4,17 @@ import secrets
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
+from actors.link import Link, LinkState, link_key
 from actors.snapshot import Site
 from gateway.errors import AlreadyThere, NotFound, SettingsError, VersionConflict
 from gateway.links import Wanted, link_of, with_state
-from store import links
-from store.env import Store
-from store.records import LinkRow
+from store import keys, links
+from store.env import Store, fetch
+from store.errors import Unreadable
+from store.records import STATE, LinkRow
 from store.writer import Writer
 
 SLUG_CHARS: Final = 7  # of a slug that is made: one of 10^12
@@ -69,6 +72,17 @@ class LinkControl(Struct, frozen=True, kw_only=True):
     def found(self, site: str, slug: str) -> LinkRow:
         """Raises NotFound."""
         return _checked(links.read(self.store, site, slug), site, slug, None)
+
+
+def clicks_of(store: Store, site: str, slug: str) -> LinkState:
+    """How often it was followed; nothing where that cannot be read, or retention took it."""
+    with store.read() as txn:
+        raw = fetch(txn, store.dbs["state"], keys.state(Link.number, link_key(site, slug)))
+    try:
+        row = STATE.decode(raw) if raw is not None else None
+        return msgspec.msgpack.decode(row.data, type=LinkState) if row is not None else LinkState()
+    except (Unreadable, msgspec.DecodeError):
+        return LinkState()
 
 
 def make_slug() -> str:

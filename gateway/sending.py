@@ -31,7 +31,7 @@ PREFIX: Final = "test-"  # of the ids of test events: none is taken for a real e
 ITEM: Final = {"id": "test-item", "name": "Test item", "quantity": 1, "price": "10.00"}
 PRODUCT: Final = {"value": "10.00", "currency": "EUR", "items": [ITEM]}
 PERSON: Final[Mapping[str, str]] = {
-    "email": "test@example.com",
+    "email": "gateway-test@example.org",
     "client_ip": "203.0.113.10",  # of a block for documentation (RFC 5737)
     "client_user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "ga_client_id": "1234567890.1790000000",

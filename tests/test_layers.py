@@ -28,8 +28,8 @@ IMPURE = frozenset(
 PURE = (
     *(f"actors/{name}.py" for name in (
         "bot_names", "bots", "carddata", "cel_rewriting", "cel_syntax", "cleaning", "clickids", "coverage", "dedup",
-        "event", "expressions", "facts", "filters", "gate", "health", "identity", "ip", "match_quality", "merging",
-        "names", "order", "pacing", "paths", "personal", "quota", "rates",
+        "event", "expressions", "facts", "filters", "gate", "health", "identity", "ip", "link", "match_quality",
+        "merging", "names", "order", "pacing", "paths", "personal", "quota", "rates",
         "canonical", "compiled_routes", "content", "sampling", "steps", "transform",  # of routes
         "route_trace", "routes", "routing", "site", "snapshot", "twins", "visitor", "visits", "wire",
         "withdrawal", "work",

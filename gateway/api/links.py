@@ -46,6 +46,8 @@ EXAMPLE: Final = {
     "enabled": True,
     "live": True,
     "created_at": "2026-11-20T14:06:33.949Z",
+    "clicks": 120,
+    "last_click_at": "2026-11-20T15:20:01.002Z",
     "version": 1,
 }
 REQUEST: Final = {"target": "https://shop.example.com/tea", "campaign": "autumn", "medium": "email"}
@@ -108,7 +110,7 @@ def _add_reading(routes: Blueprint, parts: ApiParts, control: LinkControl) -> No
     async def get_link(site: str, slug: str) -> Response:
         """One link."""
         row = control.found(site, slug)
-        return answered(view_of(row, parts.now_ms()), 200, etag(row.version))
+        return answered(view_of(row, parts.store, parts.now_ms()), 200, etag(row.version))
 
     routes.add_url_rule("/links", view_func=list_links, methods=["GET"])
     routes.add_url_rule(ONE, view_func=get_link, methods=["GET"])
@@ -127,7 +129,7 @@ def _add_changing(routes: Blueprint, parts: ApiParts, control: LinkControl) -> N
             row = await control.create(site, _wanted(body, body.slug or make_slug()))
         parts.log("api_change", change="create_link", site=row.site, link=row.slug)
         location = ("location", f"/api/links/{quote(row.site)}/{quote(row.slug)}")
-        return answered(view_of(row, parts.now_ms()), 201, etag(row.version), location)
+        return answered(view_of(row, parts.store, parts.now_ms()), 201, etag(row.version), location)
 
     @documented("links", {200: LinkView}, refuses=(404, 412, 503), body=LinkFields, more=replaced)
     async def replace_link(site: str, slug: str) -> Response:
@@ -137,7 +139,7 @@ def _add_changing(routes: Blueprint, parts: ApiParts, control: LinkControl) -> N
         with _faults():
             row = await control.replace(_site(parts, site), _wanted(body, slug), expected)
         parts.log("api_change", change="replace_link", site=site, link=slug)
-        return answered(view_of(row, parts.now_ms()), 200, etag(row.version))
+        return answered(view_of(row, parts.store, parts.now_ms()), 200, etag(row.version))
 
     @documented("links", {204: NoContent}, refuses=(404, 412, 503), more=Documented(takes_if_match=True))
     async def delete_link(site: str, slug: str) -> Response:
@@ -169,7 +171,7 @@ def _listed(parts: ApiParts, query: LinkQuery) -> LinkList:
     begin = places.index(query.after) + 1 if query.after in places else 0
     page = rows[begin : begin + query.limit]
     following = f"{page[-1].site}/{page[-1].slug}" if page and begin + query.limit < len(rows) else None
-    return LinkList(links=tuple(view_of(row, parts.now_ms()) for row in page), next=following)
+    return LinkList(links=tuple(view_of(row, parts.store, parts.now_ms()) for row in page), next=following)
 
 
 def _wanted(body: LinkFields, slug: str) -> Wanted:

@@ -13,9 +13,10 @@ from gateway import exit_codes
 from gateway.commands.controlling import done, now_ms, only_site, open_control
 from gateway.commands.reading import Moment, console, end, json_option, rfc3339, store_options, visible
 from gateway.control import Control
-from gateway.link_control import LinkControl, make_slug
+from gateway.link_control import LinkControl, clicks_of, make_slug
 from gateway.links import CHANNELS, PREFIX, Wanted, is_live
 from store import links
+from store.env import Store
 from store.records import LinkRow
 
 GATEWAY = "http://127.0.0.1:8080"
@@ -39,10 +40,13 @@ class LinkView(Struct, frozen=True, kw_only=True):
     enabled: bool
     live: bool
     created_at: str
+    clicks: int
+    last_click_at: str | None
     version: int
 
 
-def view_of(row: LinkRow, at_ms: int) -> LinkView:
+def view_of(row: LinkRow, store: Store, at_ms: int) -> LinkView:
+    followed = clicks_of(store, row.site, row.slug)
     return LinkView(
         site=row.site,
         slug=row.slug,
@@ -58,6 +62,8 @@ def view_of(row: LinkRow, at_ms: int) -> LinkView:
         enabled=row.is_enabled,
         live=is_live(row, at_ms),
         created_at=rfc3339(row.created_at_ms),
+        clicks=followed.clicks,
+        last_click_at=rfc3339(followed.last_at_ms) if followed.clicks else None,
         version=row.version,
     )
 
@@ -110,8 +116,9 @@ def create(url: str, **values: Any) -> None:
         site = _rules(control, only_site(control, values["site"]))
         work = _links(control)
         row = done(lambda: work.replace(site, wanted) if values["is_replaced"] else work.create(site, wanted))
+        view = view_of(row, control.store, now_ms())
     if values["as_json"]:
-        click.echo(msgspec.json.encode(view_of(row, now_ms())))
+        click.echo(msgspec.json.encode(view))
     else:
         click.echo(f"{values['gateway_url'].rstrip('/')}{PREFIX}{row.slug}")
 
@@ -127,7 +134,7 @@ def list_links(site: str | None, as_json: bool, config_path: Path | None, data_d
     """
     with open_control(config_path, data_dir, is_readonly=True) as control:
         sites = control.sites() if site is None else [only_site(control, site)]
-        found = [view_of(row, now_ms()) for one in sites for row in links.of_site(control.store, one)]
+        found = [view_of(row, control.store, now_ms()) for one in sites for row in links.of_site(control.store, one)]
     if as_json:
         for view in found:
             click.echo(msgspec.json.encode(view))
@@ -197,11 +204,11 @@ def _rules(control: Control, site: str) -> Site:
 
 def _show(found: list[LinkView]) -> None:
     table = Table(box=None, pad_edge=False)
-    for name in ("link", "target", "campaign", "source / medium", "state"):
+    for name in ("link", "clicks", "target", "campaign", "source / medium", "state"):
         table.add_column(name, overflow="fold")
     for view in found:
         of = " / ".join(filter(None, (view.source, view.medium)))
         state = "live" if view.live else "expired" if view.enabled else "disabled"
-        cells = (f"{view.site} {view.path}", view.target, view.campaign, of, state)
+        cells = (f"{view.site} {view.path}", str(view.clicks), view.target, view.campaign, of, state)
         table.add_row(*(visible(cell) for cell in cells))
     console().print(table)

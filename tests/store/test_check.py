@@ -9,7 +9,19 @@ import trio.testing
 
 from store import keys
 from store.check import check
-from store.records import BOOKS, DELIVERY, EVENT, OUTBOX, REPLAY, BooksRow, DeliveryRow, OutboxRow, ReplayRow
+from store.records import (
+    BOOKS,
+    DELIVERY,
+    EVENT,
+    LINK,
+    OUTBOX,
+    REPLAY,
+    BooksRow,
+    DeliveryRow,
+    LinkRow,
+    OutboxRow,
+    ReplayRow,
+)
 from store.writer import WriteTxn
 from tests.support.making import START_MS, event, purchase, site, snapshot
 from tests.support.platform import FakeSender, Single
@@ -72,6 +84,7 @@ def deliver(world: World, status: str) -> Callable[[WriteTxn], object]:
     return lambda write: write.put("delivery", keys.delivery(PAGE_VIEW, ONE), DELIVERY.encode(row))
 
 
+TEA = LINK.encode(LinkRow(site="shop", slug="tea", target="https://shop.example.com/"))
 JOB = REPLAY.encode(ReplayRow(number=1, site="shop", destination="one", since_ms=0, until_ms=1, statuses=("dropped",)))
 
 FAULTS: dict[str, tuple[Callable[[World], Callable[[WriteTxn], object]], str]] = {
@@ -153,6 +166,10 @@ FAULTS: dict[str, tuple[Callable[[World], Callable[[WriteTxn], object]], str]] =
     "a mark without its replay": (
         lambda _: lambda write: write.put("replay", keys.running_replay(3), b""),
         "no such job",
+    ),
+    "a link under another key": (
+        lambda _: lambda write: write.put("link", keys.link("shop", "other"), TEA),
+        "calls itself shop/tea",
     ),
     "a visitor's row without its event": (
         lambda _: lambda write: write.put("visitor_event", keys.visitor_event("shop", "v", START_MS, bytes(29)), b""),

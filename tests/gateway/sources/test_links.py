@@ -36,9 +36,9 @@ def follow(gateway: Running, slug: str, method: str = "GET", **headers: str) -> 
     return httpx.request(method, f"{gateway.url}/l/{slug}", headers={**PERSON, **named}, trust_env=False, timeout=30)
 
 
-def clicks(gateway: Running) -> list[Any]:
-    done = gateway.command("deliveries", "--json", "--event", "link_clicked", "--status", "not_routed")
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def clicks(gateway: Running, slug: str) -> int:
+    listed = map(json.loads, gateway.command("link", "list", "--json").stdout.splitlines())
+    return next(int(one["clicks"]) for one in listed if one["slug"] == slug)
 
 
 def told(gateway: Running, event_id: str) -> Any:
@@ -123,6 +123,12 @@ def test_a_link_is_read_and_listed(gateway: Running) -> None:
     ]
     assert (view["target"], view["campaign"], view["live"]) == ("https://shop.example.com/tea?size=2", "autumn", True)
     assert "autumn" in gateway.command("link", "list").stdout
+
+
+def test_clicks_are_counted_once_each(gateway: Running) -> None:
+    gateway.command("link", "create", "https://shop.example.com/", "--slug", "counted")
+    assert [follow(gateway, "counted", method).status_code for method in ("GET", "HEAD", "GET")] == [302] * 3
+    wait_until(lambda: clicks(gateway, "counted") == 2)
 
 
 def test_a_visitor_gets_a_cookie_where_consent_is_the_default(gateway: Running) -> None:
