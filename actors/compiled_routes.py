@@ -68,7 +68,7 @@ class CompiledRoute:
 class Plan:
     """All routes of a site. `names`: what their filters read of an event."""
 
-    __slots__ = ("_of", "names")
+    __slots__ = ("_asked", "_of", "names")
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.names = Names()
@@ -79,6 +79,7 @@ class Plan:
             else:
                 of.setdefault(route.destination, [])
         self._of: Mapping[str, Sequence[CompiledRoute]] = of
+        self._asked = frozenset(self._variables())
 
     def of(self, destination_id: str) -> Sequence[CompiledRoute] | None:
         """The enabled routes of a destination, in order; None where it has none at all, and its default one holds."""
@@ -86,11 +87,13 @@ class Plan:
 
     def asks(self, variable: str) -> bool:
         """Whether a filter or a transformation may read anything of `visitor` or `attribution`."""
-        return any(named.path[0] == variable for named in self.names) or any(
-            one.transformation is not None and one.transformation.asks(variable)
-            for compiled in self._of.values()
-            for one in compiled
-        )
+        return variable in self._asked
+
+    def _variables(self) -> Iterator[str]:
+        yield from (named.path[0] for named in self.names)
+        transformations = (one.transformation for compiled in self._of.values() for one in compiled)
+        for transformation in transformations:
+            yield from transformation.variables() if transformation is not None else ()
 
 
 def problems(route: Route) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ Nothing else: no time, no randomness, no I/O (contracts/routing.md, section 4.3)
 names once, when it is compiled; `Handed` is one event's values of these, converted once for all expressions of a site.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -106,7 +106,7 @@ class Names:
     def __init__(self) -> None:
         self._found: dict[Path, Named] = {}
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator["Named"]:
         return iter(self._found.values())
 
     def named(self, names: Path, *, is_asked: bool = False) -> Named:

@@ -25,7 +25,7 @@ from actors.attribution.conversions import (
     with_value,
 )
 from actors.attribution.paths import Matched, belongs, capped
-from actors.attribution.settings import AttributionRules
+from actors.attribution.settings import MODELS, AttributionRules
 from actors.attribution.touchpoints import digest, keys_of, own_digest, visitor_digest
 from actors.event import Event
 from actors.indexed import Index, Put, Rows
@@ -96,6 +96,14 @@ class Journeys:
             self._change_value(event, rules)
         elif name == RENEWAL and rules.renewals == "inherit":
             self._renew(processing, event_key, rules)
+
+    def credited(self, event_key: bytes, site: Site) -> tuple[str, str] | None:
+        """Of a conversion with a path: its last touchpoint's channel, and that of the default model's winner."""
+        row = self._row(event_key)
+        if row is None or not row.path or not row.results:
+            return None
+        result = row.results[MODELS.index(site.attribution.default_model)]
+        return row.path[-1].channel, row.path[result.winner].channel
 
     def identity_changed(self, site: str, visitors: list[str]) -> None:
         """Identities of these visitors were merged or split: their conversions are computed anew."""

@@ -8,7 +8,8 @@ import msgspec
 from actors.actor import Position, Processing
 from actors.coverage import coverage
 from actors.event import Event
-from actors.routing import Asking, Decision, NotRouted, decide, decide_one, facts_of
+from actors.facts import AttributionFacts
+from actors.routing import Asking, Decision, NotRouted, decide, decide_one, facts_asked, facts_of
 from actors.snapshot import Site, Snapshot
 from actors.work import as_sent
 from actors.writes import Writes
@@ -20,13 +21,13 @@ NOT_ROUTED = {reason: f"not_routed:{reason}" for reason in get_args(NotRouted)}
 _event_encoder = msgspec.msgpack.Encoder()
 
 
-def asking_of(processing: Processing, site: Site) -> Asking:
-    """What the routes of a site are asked about an event."""
+def asking_of(processing: Processing, site: Site, attribution: AttributionFacts | None = None) -> Asking:
+    """What the routes of a site are asked about an event. `attribution`: of a conversion."""
 
     def sent() -> Event:
         return as_sent(processing.event, processing.consent, processing.session_id)
 
-    facts = msgspec.structs.replace(facts_of(processing.event, site), visitor=processing.met)
+    facts = msgspec.structs.replace(facts_of(processing.event, site), visitor=processing.met, attribution=attribution)
     return Asking(processing.event, processing.consent, site, facts, sent)
 
 
@@ -49,8 +50,9 @@ class Processor:
         writes.covered[covered] = writes.covered.get(covered, 0) + 1
         writes.journeys.after(processing, key, [])
         site = self._snapshot.sites.get(event.site)
-        decisions = self._decide(processing, site) if site is not None else []
-        self._put_row(processing, key, decisions)
+        asking = self._asking(processing, key, site) if site is not None and site.routes else None
+        decisions = self._decide(processing, site, asking) if site is not None else []
+        self._put_row(processing, key, decisions, facts_asked(asking))
         for decision in decisions:
             if decision.reason is None:
                 self._enqueue(event, processing.at, key, decision)
@@ -58,10 +60,16 @@ class Processor:
                 writes.tally.destination(event, decision.destination, NOT_ROUTED[decision.reason])
                 writes.count("not_routed", site=event.site, destination=decision.destination, reason=decision.reason)
 
-    def _decide(self, processing: Processing, site: Site) -> list[Decision]:
-        if not site.routes:
+    def _asking(self, processing: Processing, key: bytes, site: Site) -> Asking:
+        credited = self._writes.journeys.credited(key, site) if site.plan.asks("attribution") else None
+        if credited is None:
+            return asking_of(processing, site)
+        channel, winner = credited
+        return asking_of(processing, site, AttributionFacts(channel=channel, winner=winner))
+
+    def _decide(self, processing: Processing, site: Site, asking: Asking | None) -> list[Decision]:
+        if asking is None:
             return decide(processing.event, processing.consent, site)
-        asking = asking_of(processing, site)
         return [decide_one(asking, destination) for destination in site.destinations]
 
     def _settle_copies(self, processing: Processing) -> bytes:
@@ -83,7 +91,7 @@ class Processor:
                 writes.known.events[other] = msgspec.structs.replace(row, status="merged", merged_into=key)
         return key
 
-    def _put_row(self, processing: Processing, key: bytes, decisions: list[Decision]) -> None:
+    def _put_row(self, processing: Processing, key: bytes, decisions: list[Decision], asked: dict[str, Any]) -> None:
         event = processing.event
         self._writes.event(
             event,
@@ -102,15 +110,8 @@ class Processor:
             not_routed={d.destination: d.reason for d in decisions if d.reason is not None},
             version=self._snapshot.version,
             decided={d.destination: _decided(d) for d in decisions if d.route},
-            facts=self._asked(processing),
+            facts=asked,
         )
-
-    def _asked(self, processing: Processing) -> dict[str, Any]:
-        """What its site's routes asked about beside the event: a replay asks it of the row."""
-        site = self._snapshot.sites.get(processing.event.site)
-        if site is None or not site.routes or not site.plan.asks("visitor"):
-            return {}
-        return {"visitor": msgspec.to_builtins(processing.met)}
 
     def _last_message_ms(self, processing: Processing, key: bytes) -> int:
         """An event that waited may have got further messages under the key that it keeps or takes over."""

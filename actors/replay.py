@@ -13,14 +13,16 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from actors.content import read_content, with_content
 from actors.destinations.base import Destination
 from actors.event import Consent, Event
+from actors.facts import Facts
 from actors.pacing import age_s
-from actors.routing import NotRouted, refusal
+from actors.routing import Asking, NotRouted, consent_refusal, decide_one, facts_of, kept_from
 from actors.snapshot import Site
 from actors.withdrawal import stricter
 from actors.work import ATTEMPTS_KEPT
-from store.records import AttemptRow, DeliveryRow, DeliveryStatus
+from store.records import AttemptRow, DecidedRow, DeliveryRow, DeliveryStatus
 
 Outcome = Literal["queued", "in_queue", "past_window", "too_old", "unreadable"] | NotRouted
 
@@ -32,20 +34,81 @@ UNAVAILABLE, REQUEST_TIMEOUT = 503, 408
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
-    """A delivery that was asked for. `event`: as it would be sent; `stated`: its visitor's consent now."""
+    """A delivery that was asked for. `event`: as it would be sent by a route that transforms nothing; `stated`: its
+    visitor's consent now; `facts`: what was known beside the event; `decided`: by which route it went then."""
 
     event: Event
     received_at_ms: int
     row: DeliveryRow
     stated: Consent | None = None
+    facts: Facts | None = None
+    decided: DecidedRow | None = None
 
 
-def decide(one: Candidate, site: Site, destination: Destination, now_ms: int, *, is_past_window: bool) -> Outcome:
-    """`queued`, or why it is left out. Consent that was denied then or is denied now keeps it in."""
+class Replayed(Struct, frozen=True, kw_only=True):
+    """What becomes of it. Where it is queued: `event` as it goes out, and what is kept of its route with it."""
+
+    outcome: Outcome
+    event: Event | None = None
+    content: bytes | None = None
+    decided: DecidedRow | None = None
+
+
+def decide(
+    one: Candidate,
+    site: Site,
+    destination: Destination,
+    now_ms: int,
+    *,
+    is_past_window: bool,
+    is_as_decided: bool = False,
+) -> Replayed:
+    """Queued, or why it is left out. Consent that was denied then or is denied now keeps it in.
+
+    `is_as_decided`: by the route and in the form of then; else the routes in force decide anew."""
     consent = stricter(one.event.consent, one.stated)
     event = msgspec.structs.replace(one.event, consent=consent)
-    if (reason := refusal(event, consent, destination, site)) is not None:
-        return reason
+    routed = _as_then(one, event, site, destination) if is_as_decided else _anew(one, event, site, destination)
+    if routed.event is None:
+        return routed
+    outcome = _timely(routed.event, one, site, destination, now_ms, is_past_window=is_past_window)
+    return routed if outcome == "queued" else Replayed(outcome=outcome)
+
+
+def _anew(one: Candidate, event: Event, site: Site, destination: Destination) -> Replayed:
+    facts = one.facts or facts_of(event, site)
+    found = decide_one(Asking(event, event.consent, site, facts), destination)
+    if found.reason is not None:
+        return Replayed(outcome=found.reason)
+    decided = DecidedRow(route=found.route, sample_rate=found.sample_rate, has_content=found.content is not None)
+    return _formed(event, found.content, decided)
+
+
+def _as_then(one: Candidate, event: Event, site: Site, destination: Destination) -> Replayed:
+    """The route of then may be gone: what the destination needs by itself is asked all the same."""
+    decided = one.decided or DecidedRow()
+    route = next((route for route in site.routes if route.id == decided.route), None)
+    more = route.consent if route is not None else ()
+    reason = kept_from(event, destination, site) or consent_refusal(event.consent, destination, site, more)
+    if reason is not None:
+        return Replayed(outcome=reason)
+    if decided.has_content and one.row.content is None:
+        return Replayed(outcome="unreadable")
+    return _formed(event, one.row.content, decided)
+
+
+def _formed(event: Event, content: bytes | None, decided: DecidedRow) -> Replayed:
+    if content is None:
+        return Replayed(outcome="queued", event=event, decided=decided)
+    changes = read_content(content)
+    if changes is None:
+        return Replayed(outcome="unreadable")
+    return Replayed(outcome="queued", event=with_content(event, changes), content=content, decided=decided)
+
+
+def _timely(
+    event: Event, one: Candidate, site: Site, destination: Destination, now_ms: int, *, is_past_window: bool
+) -> Outcome:
     old_s = age_s(event.occurred_at_ms, one.received_at_ms, now_ms)
     most_s = destination.max_age_s(event)
     if (most_s is not None and old_s > most_s) or now_ms - one.received_at_ms >= site.retention_ms:

@@ -13,14 +13,15 @@ from msgspec import Struct
 
 from actors.destinations.base import Destination
 from actors.event import Consent, Event
-from actors.replay import Candidate, Outcome, decide
+from actors.replay import Candidate, Outcome, Replayed, decide
+from actors.routing import facts_then
 from actors.snapshot import Site
 from actors.withdrawal import stated
 from actors.work import event_to_send
 from store import keys
 from store.asked import Asked, Page, read_asked
 from store.env import Store
-from store.records import DeliveryRow, ReplayMark, ReplayRow
+from store.records import DecidedRow, DeliveryRow, ReplayMark, ReplayRow
 from store.replays import Move
 
 LOOKED_AT: Final = 100  # messages in one part at most: some 6 ms of the loop, and 10 ms of the writer for their commit
@@ -64,11 +65,12 @@ def look(
     chosen = [Chosen(outcome="unreadable", key=key, event_id="") for key in page.unreadable]
     for one in page.asked:
         event = event_to_send(one.event, one.body) if one.body is not None else None
-        outcome = _outcome(one, event, job, site, destination, now_ms, consents.get(one.event.visitor_id or ""))
-        if outcome == "queued" and one.old_outbox_key is not None and not claim(one.old_outbox_key):
-            outcome = "in_queue"
-        move = _move(one, job, now_ms) if outcome == "queued" else None
-        chosen.append(Chosen(outcome=outcome, key=one.key, event_id=one.event.event_id, event=event, move=move))
+        found = _decided(one, event, job, site, destination, now_ms, consents.get(one.event.visitor_id or ""))
+        if found.outcome == "queued" and one.old_outbox_key is not None and not claim(one.old_outbox_key):
+            found = Replayed(outcome="in_queue")
+        move = _move(one, job, now_ms, found) if found.outcome == "queued" else None
+        sent = found.event or event
+        chosen.append(Chosen(outcome=found.outcome, key=one.key, event_id=one.event.event_id, event=sent, move=move))
     after = _moved_on(job, page, chosen, now_ms if page.messages < most else None)
     return Part(after=after, chosen=chosen)
 
@@ -92,7 +94,7 @@ def _moved_on(job: ReplayRow, page: Page, chosen: Sequence[Chosen], ended_at_ms:
 # --- deciding ------------------------------------------------------------------------------------------------------
 
 
-def _outcome(
+def _decided(
     one: Asked,
     event: Event | None,
     job: ReplayRow,
@@ -100,18 +102,23 @@ def _outcome(
     destination: Destination,
     now_ms: int,
     stated_now: Consent | None,
-) -> Outcome:
+) -> Replayed:
     if one.row is None or one.row.status == "queued":
-        return "in_queue"
+        return Replayed(outcome="in_queue")
     if one.row.status == "failed" and one.old_outbox_key is None:  # its next attempt is a probe, or under way
-        return "in_queue"
+        return Replayed(outcome="in_queue")
     if event is None:
-        return "unreadable"
-    candidate = Candidate(event=event, received_at_ms=one.event.received_at_ms, row=one.row, stated=stated_now)
-    return decide(candidate, site, destination, now_ms, is_past_window=job.is_past_window)
+        return Replayed(outcome="unreadable")
+    candidate = Candidate(
+        event=event, received_at_ms=one.event.received_at_ms, row=one.row, stated=stated_now,
+        facts=facts_then(one.event, event, site), decided=one.row.decided or one.event.decided.get(job.destination),
+    )  # fmt: skip
+    return decide(
+        candidate, site, destination, now_ms, is_past_window=job.is_past_window, is_as_decided=job.is_as_decided
+    )
 
 
-def _move(one: Asked, job: ReplayRow, now_ms: int) -> Move:
+def _move(one: Asked, job: ReplayRow, now_ms: int, found: Replayed) -> Move:
     assert one.row is not None, "only a delivery with a row was asked for"
     assert one.raw is not None
     before, event = one.row, one.event
@@ -120,9 +127,10 @@ def _move(one: Asked, job: ReplayRow, now_ms: int) -> Move:
         job=job.number, at_ms=now_ms, status=before.status, reason=before.reason, settled_at_ms=before.settled_at_ms,
         latency_ms=before.latency_ms, is_past_window=job.is_past_window,
     )  # fmt: skip
+    decided = found.decided if found.decided != event.decided.get(job.destination, DecidedRow()) else None
     row = DeliveryRow(
         status="queued", destination=job.destination, attempts=before.attempts, match=before.match,
-        replays=(*before.replays, mark)[-MARKS_KEPT:],
+        replays=(*before.replays, mark)[-MARKS_KEPT:], content=found.content, decided=decided,
     )  # fmt: skip
     return Move(
         event_key=one.key,

@@ -8,7 +8,7 @@ only test twins get.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -18,12 +18,13 @@ from actors.content import content_of
 from actors.destinations.base import Destination
 from actors.event import Consent, Event, Purpose, is_bot, is_test
 from actors.expressions import Budget, Failed
-from actors.facts import Facts, Handed
+from actors.facts import AttributionFacts, Facts, Handed, VisitorFacts
 from actors.filters import EVENT_BUDGET_US
 from actors.sampling import is_kept, rate_of
 from actors.snapshot import Site
 from actors.transform import Dropped, Unmade
-from actors.twins import twin_id, twin_of
+from actors.twins import real_id, twin_id, twin_of
+from store.records import EventRow
 
 Unmatched = Literal["no_route", "filtered", "filter_error"]
 Refused = Literal["consent_denied", "consent_unknown", "sale_denied"]
@@ -98,6 +99,29 @@ def facts_of(event: Event, site: Site) -> Facts:
     return Facts(event=event, site=site.id, country=country.strip().upper() if country else None)
 
 
+def facts_asked(asking: Asking | None) -> dict[str, Any]:
+    """What its site's routes asked about beside the event, to be kept with it: `facts_then` reads it."""
+    if asking is None:
+        return {}
+    asked: dict[str, Any] = {}
+    if asking.site.plan.asks("visitor"):
+        asked["visitor"] = msgspec.to_builtins(asking.facts.visitor)
+    if asking.facts.attribution is not None:
+        asked["attribution"] = msgspec.to_builtins(asking.facts.attribution)
+    return asked
+
+
+def facts_then(row: EventRow, event: Event, site: Site) -> Facts:
+    """What was known when the event was decided, as far as its row tells."""
+    facts = facts_of(event, site)
+    visitor, attribution = row.facts.get("visitor"), row.facts.get("attribution")
+    if visitor is not None:
+        facts = msgspec.structs.replace(facts, visitor=msgspec.convert(visitor, VisitorFacts))
+    if attribution is not None:
+        facts = msgspec.structs.replace(facts, attribution=msgspec.convert(attribution, AttributionFacts))
+    return facts
+
+
 def decide(
     event: Event,
     consent: Consent,
@@ -117,7 +141,7 @@ def decide(
 
 def decide_one(asking: Asking, destination: Destination) -> Decision:
     event, routed_to = asking.event, _id_for(asking.event, destination)
-    routes = asking.site.plan.of(destination.id)
+    routes = asking.site.plan.of(real_id(destination.id))
     if routes is None:
         return Decision(destination=routed_to, reason=refusal(event, asking.consent, destination, asking.site))
     reason = kept_from(event, destination, asking.site)

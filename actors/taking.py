@@ -230,7 +230,8 @@ class Taker:
         if row.event is None or row.body is None:
             return None
         content = row.delivery.content if row.delivery is not None else None
-        decided = row.event.decided.get(self._destination.id)
+        decided = row.delivery.decided if row.delivery is not None else None
+        decided = decided or row.event.decided.get(self._destination.id)
         if content is None and decided is not None and decided.has_content:
             return None
         return event_to_send(row.event, row.body, content)

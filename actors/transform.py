@@ -5,7 +5,7 @@ changed. The result is checked as a canonical event is, and for what no transfor
 consent or time of arrival, another digest, a later time, a value in another currency than its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -69,9 +69,9 @@ class Transformation:
                 return Unmade(f"{place}: {error}")
         return _checked(event, tree, max_age_s)
 
-    def asks(self, variable: str) -> bool:
-        """Whether an expression reads anything of this variable."""
-        return any(named.path[0] == variable for names in self._asked for named in names)
+    def variables(self) -> Iterator[str]:
+        """Of which its expressions read something."""
+        return (named.path[0] for names in self._asked for named in names)
 
     def _add(self, place: str, step: AnyStep) -> None:
         try:

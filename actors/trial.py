@@ -21,7 +21,7 @@ from actors.batch import Batch
 from actors.event import Consent, Event, is_test
 from actors.facts import VisitorFacts
 from actors.processing import Processor, asking_of
-from actors.routing import Asking
+from actors.routing import Asking, facts_then
 from actors.runtime import KINDS
 from actors.snapshot import Site, Snapshot
 from actors.warm import WarmActors
@@ -93,7 +93,10 @@ def _met(row: EventRow) -> VisitorFacts:
 
 def asked_of(tried: Tried, site: Site) -> Asking | None:
     """The question that routing answered; None where the event is a copy of another one and nothing was asked."""
-    return asking_of(tried.processing, site) if tried.processing is not None else None
+    if tried.processing is None:
+        return None
+    attribution = facts_then(tried.row, tried.event, site).attribution if tried.row is not None else None
+    return asking_of(tried.processing, site, attribution)
 
 
 def _tried(

@@ -29,8 +29,8 @@ class Work:
     """A delivery that was taken from the outbox and is not settled yet."""
 
     __slots__ = (
-        "again", "attempts", "consent", "content", "delivery_id", "due", "first_ms", "good_until_s", "match", "payload",
-        "received_at_ms", "refreshes", "replays", "status", "taken_at_s", "tries",
+        "again", "attempts", "consent", "content", "decided", "delivery_id", "due", "first_ms", "good_until_s", "match",
+        "payload", "received_at_ms", "refreshes", "replays", "status", "taken_at_s", "tries",
     )  # fmt: skip
 
     def __init__(self, due: Due, event: EventRow, payload: Payload) -> None:
@@ -43,6 +43,7 @@ class Work:
         self.tries = row.tries if row is not None else 0
         self.match = row.match if row is not None else None
         self.content = row.content if row is not None else None
+        self.decided = row.decided if row is not None else None
         counted = [attempt.at_ms for attempt in self.attempts if attempt.counts][-self.tries :] if self.tries else []
         self.first_ms = counted[0] if counted else 0  # of this schedule: attempts before a replay are not of it
         self.replays = row.replays if row is not None else ()
@@ -144,7 +145,7 @@ def settle(
         case Delivered():
             row = DeliveryRow(
                 status="delivered", destination=destination, attempts=attempts, tries=work.tries, words=words,
-                replays=work.replays, content=work.content, settled_at_ms=now_ms,
+                replays=work.replays, content=work.content, decided=work.decided, settled_at_ms=now_ms,
                 latency_ms=max(0, now_ms - work.received_at_ms), match=work.sent_match,
             )  # fmt: skip
             return Settled(work=work, row=row)
@@ -157,8 +158,8 @@ def settle(
 def dropped(work: Work, destination: str, reason: Reason, words: str, now_ms: int) -> Settled:
     row = DeliveryRow(
         status="dropped", destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
-        replays=work.replays, content=work.content, reason=reason, words=words, settled_at_ms=now_ms,
-        match=work.sent_match,
+        replays=work.replays, content=work.content, decided=work.decided, reason=reason, words=words,
+        settled_at_ms=now_ms, match=work.sent_match,
     )  # fmt: skip
     return Settled(work=work, row=row, reason=reason)
 
@@ -182,8 +183,8 @@ def _as_before(work: Work, destination: str, words: str, reason: Reason) -> Sett
     mark = work.replays[-1]
     row = DeliveryRow(
         status=mark.status, destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
-        replays=work.replays, content=work.content, reason=mark.reason, words=words, settled_at_ms=mark.settled_at_ms,
-        latency_ms=mark.latency_ms, match=work.sent_match,
+        replays=work.replays, content=work.content, decided=work.decided, reason=mark.reason, words=words,
+        settled_at_ms=mark.settled_at_ms, latency_ms=mark.latency_ms, match=work.sent_match,
     )  # fmt: skip
     return Settled(work=work, row=row, reason=reason)
 
@@ -212,7 +213,8 @@ def waiting(work: Work, destination: str, words: str) -> Settled:
 def _waiting(work: Work, destination: str, words: str, due_ms: int | None) -> DeliveryRow:
     return DeliveryRow(
         status=work.status, destination=destination, attempts=tuple(work.attempts[-ATTEMPTS_KEPT:]), tries=work.tries,
-        replays=work.replays, content=work.content, words=words, next_at_ms=due_ms, match=work.sent_match,
+        replays=work.replays, content=work.content, decided=work.decided, words=words, next_at_ms=due_ms,
+        match=work.sent_match,
     )  # fmt: skip
 
 

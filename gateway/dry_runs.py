@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from actors.content import read_content, without_removed
 from actors.destinations.base import Destination
 from actors.event import Event
 from actors.redaction import secrets_of
@@ -99,6 +100,8 @@ class DryRuns:
             return Outcome(destination=target, decision=decision, reason="unreadable", words="its content is damaged")
         ids = (tried.event.event_id, *(copy.event_id for copy in tried.row.copies))
         opened = self._open(sent, ids) if target.opens_plaintext() else sent
+        changes = read_content(decision.content) if decision.content is not None else None
+        opened = without_removed(opened, changes) if changes is not None else opened
         return self._encoded(Outcome(destination=target, decision=decision, event=opened))
 
     def _encoded(self, one: Outcome) -> Outcome:

@@ -39,6 +39,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     statuses: tuple[DeliveryStatus, ...] = DEFAULT
     event_name: str = ""
     is_past_window: bool = False
+    is_as_decided: bool = False
 
 
 class Refused(Struct, frozen=True, kw_only=True):
@@ -59,6 +60,7 @@ class Job(Struct, frozen=True, kw_only=True):
     statuses: tuple[str, ...]
     event: str
     past_window: bool
+    as_decided: bool
     asked_by: str
     asked_at: str
     state: str
@@ -110,6 +112,7 @@ def job_of(store: Store, ask: Ask, now_ms: int, asked_by: str) -> ReplayRow | Re
     return ReplayRow(
         number=0, site=site, destination=ask.destination, since_ms=since_ms, until_ms=until_ms,
         statuses=tuple(dict.fromkeys(ask.statuses)), event_name=ask.event_name, is_past_window=ask.is_past_window,
+        is_as_decided=ask.is_as_decided,
         asked_by=asked_by, asked_at_ms=now_ms, first_ms=first[0].received_at_ms if first else until_ms,
         last_ms=last[0].received_at_ms if last else until_ms,
     )  # fmt: skip
@@ -156,6 +159,7 @@ def shown(row: ReplayRow) -> Job:
         statuses=row.statuses,
         event=row.event_name,
         past_window=row.is_past_window,
+        as_decided=row.is_as_decided,
         asked_by=row.asked_by,
         asked_at=rfc3339(row.asked_at_ms),
         state=row.state,

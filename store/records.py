@@ -152,6 +152,7 @@ class DeliveryRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_at_ms: int | None = None
     settled_at_ms: int | None = None
     latency_ms: int | None = None  # from arrival to the platform's yes
+    decided: DecidedRow | None = None  # by which route a replay goes; None: as its event's row says
     content: bytes | None = None  # what its route's transformation made of the event, as it was decided
     match: MatchRow | None = None  # None: nothing was sent, the platform looks for nobody, or the row is older
     replays: tuple[ReplayMark, ...] = ()  # the last ones
@@ -306,6 +307,7 @@ class ReplayRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     statuses: tuple[DeliveryStatus, ...]
     event_name: str = ""  # empty: of any name
     is_past_window: bool = False
+    is_as_decided: bool = False  # by the routes of then; else those in force decide anew
     asked_by: str = ""
     asked_at_ms: int = 0
     state: ReplayState = "running"

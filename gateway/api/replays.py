@@ -30,6 +30,7 @@ EXAMPLE: Final = {
     "statuses": ["dropped", "failed"],
     "event": "",
     "past_window": False,
+    "as_decided": False,
     "asked_by": ASKED_BY,
     "asked_at": "2026-11-20T14:06:33.949Z",
     "state": "running",
@@ -53,6 +54,7 @@ class ReplayBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     status: Annotated[tuple[DeliveryStatus, ...], Meta(max_length=8)] = DEFAULT
     event: Annotated[str, Meta(max_length=128, description="Events of this name only; empty: of any.")] = ""
     past_window: Annotated[bool, Meta(description="Also what the platform could count twice.")] = False
+    as_decided: Annotated[bool, Meta(description="By the routes and in the form of then.")] = False
 
 
 class ReplayQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -146,6 +148,7 @@ def _ask(body: ReplayBody, now_ms: int) -> Ask:
         statuses=body.status,
         event_name=body.event,
         is_past_window=body.past_window,
+        is_as_decided=body.as_decided,
     )
 
 

@@ -69,6 +69,7 @@ class Statuses(click.ParamType[tuple[DeliveryStatus, ...]]):
 @click.option("--event", "event_name", default="", help="Events of this name only.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Count, and show the first requests; store and send nothing.")
 @click.option("--past-window", "is_past_window", is_flag=True, help="Also what the platform could count twice.")
+@click.option("--as-decided", "is_as_decided", is_flag=True, help="By the routes and in the form of then.")
 @click.option("--detach", "is_detached", is_flag=True, help="Leave at once; the job goes on.")
 @json_option
 @store_options
@@ -83,6 +84,7 @@ def replay(
     event_name: str,
     is_dry: bool,
     is_past_window: bool,
+    is_as_decided: bool,
     is_detached: bool,
     as_json: bool,
     config_path: Path | None,
@@ -117,6 +119,7 @@ def replay(
         statuses=statuses,
         event_name=event_name,
         is_past_window=is_past_window,
+        is_as_decided=is_as_decided,
     )
     if is_dry:
         _dry_run(ask, now_ms, as_json=as_json, config_path=config_path, data_dir=data_dir)

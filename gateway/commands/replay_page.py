@@ -27,7 +27,14 @@ WORDS: Final[Mapping[str, str]] = {
     "consent_denied": "consent was denied, or has been since",
     "consent_unknown": "no consent was stated, and the site counts that as denied",
     "sale_denied": "the sale of data is denied, and the platform has no way to honour that",
-    "no_route": "the destination does not take events of this name any more",
+    "no_route": "no route of the destination takes events of this name any more",
+    "filtered": "no route's filter takes them any more",
+    "filter_error": "a route's filter failed on them",
+    "sampled": "the share that their route keeps is without them",
+    "dropped_by_transform": "their route's transformation drops them",
+    "transform_error": "their route's transformation failed on them",
+    "destination_disabled": "the destination is disabled",
+    "held": "they wait for their visitor's choice",
     "test_event": "test events, and the platform has no test mode in which nothing is counted",
     "bot": "no person seems to have sent them, and the site keeps such events from all platforms",
     "unreadable": "the stored event cannot be read",
@@ -39,6 +46,7 @@ def show_job(job: Job) -> None:
     out.print(f"job {job.id}  {job.site}/{job.destination}  ", f"[{STYLES[job.state]}]{job.state}[/]", sep="")
     asked = [f"status {', '.join(job.statuses)}", *([f"event {visible(job.event)}"] if job.event else [])]
     asked += ["past the window too"] if job.past_window else []
+    asked += ["as decided then"] if job.as_decided else []
     out.print(f"  received {job.since} to {job.until}; {'; '.join(asked)}", markup=False)
     out.print(f"  asked for at {job.asked_at} by {job.asked_by}", markup=False)
     if job.words:

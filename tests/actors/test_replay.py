@@ -38,7 +38,7 @@ def outcome(row: DeliveryRow, age_ms: int = 0, destination: Destination = ONE, *
     candidate = Candidate(event=event(), received_at_ms=START_MS, row=row, stated=asked.pop("stated", None))
     is_past_window = asked.pop("is_past_window", False)
     rules = site(destination, **asked)
-    return decide(candidate, rules, destination, START_MS + age_ms, is_past_window=is_past_window)
+    return decide(candidate, rules, destination, START_MS + age_ms, is_past_window=is_past_window).outcome
 
 
 @pytest.mark.parametrize("kind", members(AnyDestination), ids=lambda kind: str(kind.platform))
