@@ -6,9 +6,9 @@ from typing import Final, Generic, TypeVar
 import lmdb
 
 from store import keys
+from store.codec import Codec
 from store.env import Store, fetch
 from store.errors import Unreadable
-from store.records import Codec
 
 LOOKED_AT: Final = 400  # keys of one digest
 

@@ -16,7 +16,7 @@ what looks wrong is looked at again by itself, in one transaction or with proof 
 still is counted as `moving`, not as a problem.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -31,8 +31,11 @@ from store.check_replays import check_replays
 from store.check_traffic import check_traffic
 from store.env import NAMES, Store
 from store.findings import Findings, pages
-from store.records import LINK, STANDING, STORED_CONFIG, VERSION, Codec
+from store.records import LINK, STANDING, STORED_CONFIG, VERSION
 from store.routes_records import ROUTES_DRAFT, ROUTES_VERSION
+
+if TYPE_CHECKING:
+    from store.codec import Codec
 
 
 class Report(Struct, frozen=True, kw_only=True):

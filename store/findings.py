@@ -6,9 +6,9 @@ from typing import Final, TypeVar
 
 import lmdb
 
+from store.codec import Codec
 from store.env import Store, fetch
 from store.errors import StoreDamaged, Unreadable
-from store.records import Codec
 
 PAGE: Final = 2_000  # rows in one read transaction: some 20 ms with what is looked up for them
 PROBLEMS_KEPT: Final = 200

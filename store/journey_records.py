@@ -10,7 +10,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from store.records import Codec
+from store.codec import Codec
 
 Model = Literal[
     "last_non_direct",

@@ -5,7 +5,7 @@ Apart from records.py for its length; of the same form.
 
 from msgspec import Struct
 
-from store.records import Codec
+from store.codec import Codec
 
 
 class RoutesVersion(Struct, frozen=True, kw_only=True, omit_defaults=True):
