@@ -12,6 +12,7 @@ from msgspec import Struct
 from actors.attribution.evidence import JOURNEY_ID, LINK_ID, Link, origin_of
 from actors.attribution.gaps import NEW_VISITOR_MS, OFFLINE
 from actors.attribution.landings import (
+    NO_LANDING,
     Landing,
     begins_anew,
     distinct,
@@ -21,13 +22,14 @@ from actors.attribution.landings import (
     is_checkout,
     is_contact,
     is_lost_click,
+    is_within,
     landing_of,
     may_keep_clicks,
 )
 from actors.attribution.touchpoints import click_digest, touch_of
 from actors.event import Consent, Event
 from actors.snapshot import Site
-from actors.visits import Touch, Visit, is_same_campaign, join, time_of
+from actors.visits import Touch, Visit, continues, is_same_campaign, join, lengthened, time_of
 from store.journey_records import GapFacts, TouchRow
 
 TOUCHES_KEPT: Final = 200  # of a visitor: the first, and the latest
@@ -55,16 +57,25 @@ class Contact(NamedTuple):
 
 
 def meet(
-    event: Event, visit: Visit | None, site: Site | None, brought: Callable[[bytes], bool], new_id: str
+    event: Event, visit: Visit | None, site: Site | None, brought: Callable[[bytes], bool], new_id: Callable[[], str]
 ) -> Contact:
-    """`brought`: whether a click id, by its digest, came with an earlier touchpoint of the visitor."""
+    """`brought`: whether a click id, by its digest, came with an earlier touchpoint of the visitor. Most events are of
+    pages that were reached within the site, in a visit that goes on: these are through first."""
     rules = site if site is not None else Site(id=event.site)
+    if visit is not None and is_within(event, rules.attribution):
+        at_ms = time_of(event)
+        if at_ms < visit.started_at_ms or continues(visit, at_ms, None):
+            return Contact(lengthened(visit, at_ms), False, None, NO_LANDING, False)
+    return _met(event, visit, rules, brought, new_id())
+
+
+def _met(event: Event, visit: Visit | None, rules: Site, brought: Callable[[bytes], bool], new_id: str) -> Contact:
     landing = landing_of(event, rules.attribution, hosts_of(rules.attribution, rules.origins))
     visitor_id = event.user_data.anonymous_id
     if landing.has_parameters and visitor_id is not None:
         known = (brought(click_digest(event.site, visitor_id, *click)) for click in distinct(landing))
         if is_bookmark(landing, known):
-            landing = landing._replace(parameters={})
+            landing = landing.silenced()
     campaign = _campaign(landing, time_of(event))
     last_referrer = visit.referrer if visit is not None else ""
     is_anew = campaign is None and begins_anew(landing, last_referrer)

@@ -23,6 +23,7 @@ class Index:
         self._database = database
         self._db = store.dbs[database]
         self._txn = txn
+        self._cursor: lmdb.Cursor | None = None  # one for all that is asked: to open one costs as much as a seek
         self._changed: dict[bytes, bool] = {}  # key -> whether it is there now
         self._under: dict[bytes, list[bytes]] = {}  # prefix of 17 bytes -> keys that the batch touched
 
@@ -34,12 +35,12 @@ class Index:
     def since(self, start: bytes, most: int = LOOKED_AT) -> list[bytes]:
         """Keys with the digest that `start` has, not before it."""
         prefix, found = start[: 1 + keys.KEY_BYTES], list[bytes]()
-        with self._txn.cursor(db=self._db) as cursor:
-            is_there = cursor.set_range(start)
-            while is_there and len(found) < most and (key := bytes(cursor.key())).startswith(prefix):
-                if self._changed.get(key, True):
-                    found.append(key)
-                is_there = cursor.next()
+        cursor = self._cursor = self._cursor or self._txn.cursor(db=self._db)
+        is_there = cursor.set_range(start)
+        while is_there and len(found) < most and (key := bytes(cursor.key())).startswith(prefix):
+            if self._changed.get(key, True):
+                found.append(key)
+            is_there = cursor.next()
         own = [key for key in self._under.get(prefix, ()) if self._changed[key] and key >= start]
         return sorted({*found, *own}) if own else found
 

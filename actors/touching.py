@@ -1,5 +1,7 @@
 """Touchpoints of a batch of turns: recorded, joined with their other half, bounded, found by the keys they carry."""
 
+from typing import Final
+
 import lmdb
 import msgspec
 
@@ -16,6 +18,8 @@ from store import keys
 from store.env import Store
 from store.journey_records import TOUCH, LinkKey, TouchRow
 from store.journeys import TOUCH_DB
+
+MESSAGES: Final = frozenset({"email", "sms", "push"})  # channels of a landing that a message may have caused
 
 
 class Touches:
@@ -65,7 +69,7 @@ class Touches:
     def _together(self, row: TouchRow) -> tuple[bytes, TouchRow]:
         """With the other half of it, where that is there: a landing takes the place of its message's click."""
         key = keys.touch(row.site, row.at_ms, row.event_key)
-        if row.kind == "landing" and row.evidence in ("referrer", "direct") and not row.clicks:
+        if row.kind == "landing" and not (row.channel in MESSAGES or row.link_id or "_kx" in row.clicks):
             return key, row
         for one in row.keys:
             for index_key in self._index.since(keys.touches_by(one, max(0, row.at_ms - TOGETHER_MS))):

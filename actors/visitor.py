@@ -7,6 +7,7 @@ come, else to routing. Visits: 30 min of inactivity, a new campaign, or 24 h (co
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -174,7 +175,7 @@ class Visitor(Actor[VisitorState]):
     def _visit(self, message: Arrived, turn: Turn) -> Contact:
         state, event = self.state, message.event
         contact = meet(
-            event, state.visit, turn.snapshot.sites.get(event.site), turn.brought, self._new_id(message, turn)
+            event, state.visit, turn.snapshot.sites.get(event.site), turn.brought, partial(self._new_id, message, turn)
         )
         is_first, state.visit = state.visits == 0, contact.visit
         state.visits += contact.is_new_visit

@@ -4,7 +4,6 @@ Rules of contracts/dedup_and_identity.md, section 3 ("ours"): 30 min between two
 new campaign, at most 24 h. Time is `occurred_at`, limited to 24 h around the arrival.
 """
 
-import msgspec
 from msgspec import Struct
 
 from actors.event import Event
@@ -61,10 +60,17 @@ def join(
     if at_ms < visit.started_at_ms:
         return visit, False
     if continues(visit, at_ms, touch) and not is_anew:
-        if at_ms <= visit.last_at_ms:
-            return visit, False
-        return msgspec.structs.replace(visit, last_at_ms=at_ms), False
+        return lengthened(visit, at_ms), False
     return opened, True
+
+
+def lengthened(visit: Visit, at_ms: int) -> Visit:
+    """With something of it at that time."""
+    if at_ms <= visit.last_at_ms:
+        return visit
+    return Visit(
+        id=visit.id, started_at_ms=visit.started_at_ms, last_at_ms=at_ms, touch=visit.touch, referrer=visit.referrer
+    )
 
 
 def is_same_campaign(known: Touch | None, touch: Touch) -> bool:

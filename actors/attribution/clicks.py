@@ -51,6 +51,7 @@ CLICKS: Final[Mapping[str, Click]] = MappingProxyType(
         "srsltid": Click("google", "organic", False, "organic_shopping"),
     }
 )
+RANKS: Final[Mapping[str, int]] = MappingProxyType({name: rank for rank, name in enumerate(CLICKS)})
 CAMPAIGN_OF: Final[Mapping[str, str]] = MappingProxyType({"google": "gad_campaignid"})
 # `gad_source` names no single click: the same value comes with every ad, so it tells of none that is new.
 WITHOUT_VALUE: Final = frozenset({"gad_source"})
@@ -60,8 +61,8 @@ def clicks_of(parameters: Mapping[str, str]) -> list[tuple[str, str]]:
     """Those of a url, (name, value), in the table's order. `gad_source` counts where no id of Google's is there."""
     found = [
         (name, value)
-        for name in CLICKS
-        if (value := parameters.get(name)) and len(value) <= VALUE_CHARS and not value.isspace()
+        for name in sorted(parameters.keys() & RANKS.keys(), key=RANKS.__getitem__)
+        if (value := parameters[name]) and len(value) <= VALUE_CHARS and not value.isspace()
     ]
     if any(name in ("gclid", "wbraid", "gbraid") for name, _ in found):
         return [(name, value) for name, value in found if name != "gad_source"]

@@ -37,6 +37,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "awc": "awc",
     }
 )
+_TOLD: Final = frozenset((*PARAMETERS, *CLICKS))
 SIGNALS: Final = ("lead_source", "source_name", "hs_analytics_source")  # how lead forms and CRMs call it
 
 
@@ -88,13 +89,22 @@ def parameters_of(event: Event, rules: AttributionRules) -> dict[str, str]:
     if names.any.search(url):
         return _query(url)
     told = event.custom_data.properties
-    if not told:
+    if not told or _TOLD.isdisjoint(told):
         return {}
     found = {name: value for name in (*PARAMETERS, *CLICKS) if isinstance(value := told.get(name), str) and value}
     if found:
         clicked = ((name, getattr(event.user_data, field)) for name, field in FIELDS.items())
         found |= {name: value for name, value in clicked if value is not None and name not in found}
     return found
+
+
+def has_parameters(event: Event, rules: AttributionRules) -> bool:
+    """Whether the event may have some: a quick look."""
+    url = event.page.url
+    if url is not None and "?" in url and names_of(rules).any.search(url):
+        return True
+    told = event.custom_data.properties
+    return bool(told) and not _TOLD.isdisjoint(told)
 
 
 def has_campaign(parameters: Mapping[str, str], rules: AttributionRules) -> bool:
@@ -111,6 +121,8 @@ def origin_of(
 ) -> Origin:
     """`referrer`: of an external one that counts, with its host; None: there is none. `link`: the one that the landing
     names."""
+    if not parameters and link is None:
+        return _bare(referrer, host, rules)
     utm = {name: _campaign_value(parameters, some) for name, some in names_of(rules).of.items()}
     clicks = clicks_of(parameters)
     led_by = leading(clicks, utm["utm_source"])
@@ -141,6 +153,17 @@ def origin_of(
         is_paid=is_paid,
         referrer=host,
     )
+
+
+@lru_cache(maxsize=4096)
+def _bare(referrer: Referrer | None, host: str, rules: AttributionRules) -> Origin:
+    """Of a landing without parameters: by its referrer, or direct."""
+    if referrer is None:
+        channel = channel_of(Named(DIRECT, NONE), rules.channel_rules)
+        return Origin(DIRECT, NONE, channel, "direct", referrer=host)
+    named = Named(referrer.source, referrer.medium, kind=referrer.kind)
+    channel = channel_of(named, rules.channel_rules)
+    return Origin(referrer.source, referrer.medium, channel, "referrer", referrer=host)
 
 
 def message_origin(event: Event, parameters: Mapping[str, str], rules: AttributionRules) -> Origin:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from actors.attribution.clicks import WITHOUT_VALUE, clicks_of
-from actors.attribution.evidence import JOURNEY_ID, LINK_ID, has_campaign, parameters_of
+from actors.attribution.evidence import JOURNEY_ID, LINK_ID, has_campaign, has_parameters, parameters_of
 from actors.attribution.gaps import is_ad_host
 from actors.attribution.referrers import Referrer, classify, lists
 from actors.attribution.settings import AttributionRules
@@ -43,13 +43,15 @@ class Landing(NamedTuple):
     parameters: dict[str, str]  # empty: none that says something
     came: From
     is_page: bool
+    clicks: tuple[tuple[str, str], ...] = ()
 
     @property
     def has_parameters(self) -> bool:
         return bool(self.parameters)
 
-    def clicks(self) -> list[tuple[str, str]]:
-        return clicks_of(self.parameters)
+    def silenced(self) -> "Landing":
+        """As if its url had no parameters."""
+        return Landing({}, self.came, self.is_page)
 
 
 NO_LANDING: Final = Landing({}, From("none"), False)
@@ -60,13 +62,27 @@ class Hosts(NamedTuple):
     excluded: frozenset[str]
 
 
+def is_within(event: Event, rules: AttributionRules) -> bool:
+    """Whether the event is of a page that was reached within the site, and names no campaign."""
+    page = event.page
+    url, referrer = page.url or "", page.referrer
+    if (
+        referrer
+        and (end := referrer.find("/", referrer.find("://") + 3)) > 0
+        and not url.startswith(referrer[: end + 1])
+    ):
+        return False
+    return (not referrer or end > 0) and not has_parameters(event, rules)
+
+
 def landing_of(event: Event, rules: AttributionRules, hosts: Hosts) -> Landing:
     parameters = parameters_of(event, rules)
-    if parameters and not (has_campaign(parameters, rules) or clicks_of(parameters) or JOURNEY_ID in parameters):
+    clicks = tuple(clicks_of(parameters)) if parameters else ()
+    if parameters and not (clicks or has_campaign(parameters, rules) or JOURNEY_ID in parameters):
         parameters = {}
     referrer = event.page.referrer
     came = _came(referrer, event.page.url or "", hosts) if referrer else From("none")
-    return Landing(parameters, came, event.event_name == PAGE)
+    return Landing(parameters, came, event.event_name == PAGE, clicks)
 
 
 def is_bookmark(landing: Landing, brought: Iterable[bool]) -> bool:
@@ -78,7 +94,7 @@ def is_bookmark(landing: Landing, brought: Iterable[bool]) -> bool:
 
 def distinct(landing: Landing) -> list[tuple[str, str]]:
     """The click ids that tell one click from another."""
-    return [(name, value) for name, value in landing.clicks() if name not in WITHOUT_VALUE]
+    return [(name, value) for name, value in landing.clicks if name not in WITHOUT_VALUE]
 
 
 def is_contact(landing: Landing, *, is_new_visit: bool, is_new_campaign: bool, last_referrer: str) -> bool:

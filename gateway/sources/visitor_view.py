@@ -42,7 +42,7 @@ def identity_id(edge: Edge, event: Event, state: VisitorState) -> str:
 def session_of(edge: Edge, state: VisitorState, event: Event) -> str:
     """The visit that is open, or the id that the event's new one shall have: the same for all requests that come before
     it is on disk, whichever of them opens it."""
-    contact = meet(event, state.visit, edge.snapshot.sites.get(event.site), lambda one: has_touch(edge.store, one), "")
+    contact = meet(event, state.visit, edge.snapshot.sites.get(event.site), lambda one: has_touch(edge.store, one), str)
     if not contact.is_new_visit and contact.visit.id:
         return contact.visit.id
     touch = contact.campaign

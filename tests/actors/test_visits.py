@@ -25,7 +25,7 @@ def visits(*seen: tuple[float, str | None]) -> list[str]:
 
 
 def met(one: Event, visit: Visit | None = None, new_id: str = "v") -> Contact:
-    return meet(one, visit, None, lambda _: False, new_id)
+    return meet(one, visit, None, lambda _: False, lambda: new_id)
 
 
 def touch_of(one: Event) -> Touch | None:
