@@ -6,6 +6,7 @@ from typing import Any, get_args
 import msgspec
 
 from actors.actor import Position, Processing
+from actors.attribution.conversions import is_conversion
 from actors.coverage import coverage
 from actors.event import Event
 from actors.facts import AttributionFacts
@@ -50,6 +51,8 @@ class Processor:
         writes.covered[covered] = writes.covered.get(covered, 0) + 1
         writes.journeys.after(processing, key, [])
         site = self._snapshot.sites.get(event.site)
+        if site is not None and is_conversion(event, site.attribution):
+            writes.traffic.converted(event)
         asking = self._asking(processing, key, site) if site is not None and site.routes else None
         decisions = self._decide(processing, site, asking) if site is not None else []
         self._put_row(processing, key, decisions, facts_asked(asking))

@@ -74,8 +74,9 @@ class Traffic:
         if is_conflict:
             self.add(event, "conflicts", key, name)
 
-    def converted(self, event: Event, value: Decimal | None, currency: str | None) -> None:
-        column = ("conversions", label(event.event_name), currency or "none")
+    def converted(self, event: Event) -> None:
+        value = event.custom_data.value
+        column = ("conversions", label(event.event_name), event.custom_data.currency or "none")
         self.add(event, *column)
         if value is not None:
             place = event.site, event.received_at_ms // keys.HOUR_MS, column

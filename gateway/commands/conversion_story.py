@@ -8,6 +8,7 @@ from msgspec import Struct
 from actors.attribution.amounts import amount
 from actors.attribution.gap_words import meaning, what_to_do
 from actors.attribution.paths import Confidence, certainty, confidence, days_from_first, summary
+from gateway.commands.delivery_context import Sent, context_of
 from gateway.commands.reading import rfc3339
 from store.journey_records import MODELS, SHARE, Cause, ConversionRow, Gap, Label, Model, PathTouch, Result
 
@@ -50,7 +51,8 @@ class VersionStory(Struct, frozen=True, kw_only=True):
 
 class ConversionStory(Struct, frozen=True, kw_only=True):
     """`final_at`: from then on it is final, though what comes late still counts. `versions`: earlier ones that are
-    kept, the oldest first."""
+    kept, the oldest first. `accepted`: 4 of 5 destinations; beside it those that have credit under some model and did
+    not take it, and those that took it and have no touchpoint in the path."""
 
     gross: Decimal
     net: Decimal
@@ -70,14 +72,19 @@ class ConversionStory(Struct, frozen=True, kw_only=True):
     final_at: str
     changes_after_final: int
     is_renewal: bool
+    accepted: str
+    credited_not_accepted: tuple[str, ...]
+    accepted_without_touchpoint: tuple[str, ...]
     versions: tuple[VersionStory, ...] = ()
 
 
-def conversion_story(versions: Sequence[ConversionRow]) -> ConversionStory | None:
+def conversion_story(versions: Sequence[ConversionRow], sent: Sent) -> ConversionStory | None:
     """Of all versions that are kept, the newest last; None where there is none."""
     if not versions:
         return None
     row = versions[-1]
+    credited = {place for result in row.results for place in result.places}
+    delivery = context_of(sent, row.path, [row.path[place] for place in credited])
     return ConversionStory(
         gross=row.value,
         net=row.net_value,
@@ -97,6 +104,9 @@ def conversion_story(versions: Sequence[ConversionRow]) -> ConversionStory | Non
         final_at=rfc3339(row.final_at_ms),
         changes_after_final=row.changes_after_final,
         is_renewal=bool(row.renewal_of),
+        accepted=delivery.summary.removeprefix("accepted "),
+        credited_not_accepted=delivery.credited_not_accepted,
+        accepted_without_touchpoint=delivery.accepted_without_touchpoint,
         versions=tuple(map(_version, versions[:-1])),
     )
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from actors.event import Event
 from gateway.commands.story import Facts
-from store import keys, ledger
+from store import journeys, keys, ledger
 from store.env import Store, fetch
 from store.errors import Unreadable
 from store.mailbox import body_at
@@ -55,6 +55,7 @@ def facts_of(store: Store, key: bytes) -> Facts | None:
         event=decode_event(found.body),
         first=body_of(store, row.shard, row.sequence),
         deliveries={one.destination: one.row for one in deliveries},
+        conversion=tuple(journeys.versions(store, key)),
     )
 
 

@@ -11,8 +11,11 @@ from msgspec import Struct
 
 from actors.event import Event
 from actors.pacing import MOST_ATTEMPTS
+from gateway.commands.conversion_story import ConversionStory, conversion_story
+from gateway.commands.delivery_context import Sent
 from gateway.commands.match_story import MatchStory, match_story
 from gateway.commands.reading import rfc3339, shown_span, shown_time
+from store.journey_records import ConversionRow
 from store.records import AttemptRow, Copy, DecidedRow, DeliveryRow, EventRow, ReplayMark
 
 DIGEST_CHARS = 8
@@ -31,6 +34,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     event: Event | None  # None: its body is gone or cannot be read
     first: Event | None  # the first copy as it arrived
     deliveries: Mapping[str, DeliveryRow | None] = {}
+    conversion: tuple[ConversionRow, ...] = ()  # all versions that are kept, the newest last
 
 
 class CopyStory(Struct, frozen=True, kw_only=True):
@@ -109,6 +113,7 @@ class Story(Struct, frozen=True, kw_only=True):
     consent: Mapping[str, str] = {}
     consent_from: str = ""
     destinations: tuple[DestinationStory, ...] = ()
+    conversion: ConversionStory | None = None  # where it is one: its path and credit
 
 
 def tell(facts: Facts, platforms: Mapping[tuple[str, str], str], asked_for: str | None = None) -> Story:
@@ -140,7 +145,13 @@ def tell(facts: Facts, platforms: Mapping[tuple[str, str], str], asked_for: str 
         consent=row.consent,
         consent_from=row.consent_from,
         destinations=destinations,
+        conversion=conversion_story(facts.conversion, _sent(facts, platforms)),
     )
+
+
+def _sent(facts: Facts, platforms: Mapping[tuple[str, str], str]) -> Sent:
+    user = facts.event.user_data if facts.event is not None else None
+    return Sent(row=facts.row, deliveries=facts.deliveries, user=user, platforms=platforms)
 
 
 def _summary(row: EventRow, destinations: Sequence[DestinationStory]) -> str:

@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gateway.commands.conversion_page import conversion_parts
 from gateway.commands.match_story import match_words
 from gateway.commands.reading import shown_span, visible
 from gateway.commands.story import AttemptStory, DestinationStory, ReplayStory, Story
@@ -40,6 +41,9 @@ def _parts(story: Story) -> Iterator[RenderableType]:
             yield from _destination(one, story.received_at)
         if not story.destinations:
             yield _line("the site has none")
+    if story.conversion is not None:
+        yield _title("Attribution")
+        yield from (_indented(part) for part in conversion_parts(story.conversion))
 
 
 def _head(story: Story) -> Text:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from actors.event import Consent, EmailDigests, Event, Source, UserData
-from actors.traffic import Traffic, consent_state
+from actors.event import Consent, CustomData, EmailDigests, Event, Source, UserData
+from actors.traffic import consent_state
 from store import books, traffic
 from store.check import check
 from tests.support.making import DAY_MS, HOUR_MS, START_MS, VISITOR, event, purchase, site, snapshot
@@ -178,13 +178,12 @@ def test_the_state_of_consent_is_that_of_analytics_and_marketing(consent: Consen
 
 
 async def test_conversions_add_up_by_type_and_currency(autojump_clock: MockClock, make_world: MakeWorld) -> None:
-    world, told = make_world(ONE), Traffic()
-    for value, currency in ((Decimal("10.10"), "EUR"), (Decimal("0.20"), "EUR"), (Decimal(5), "USD"), (None, None)):
-        told.converted(purchase("p"), value, currency)
-    world.writer.submit(told.write)
+    world = make_world(ONE)
+    for number, (value, currency) in enumerate(((Decimal("10.10"), "EUR"), (Decimal("0.20"), "EUR"), (None, None))):
+        data = CustomData(value=value, currency=currency, lead_id=f"l-{number}")
+        world.submit(event(f"e-{number}", "lead_submitted", custom_data=data))
+    await world.settle()
     [hour] = traffic.hours(world.store, "shop", 0, 1 << 60)
-    assert hour.amounts == {
-        "conversions:purchase_placed:EUR": Decimal("10.30"),
-        "conversions:purchase_placed:USD": Decimal(5),
-    }
-    assert hour.counts["conversions:purchase_placed:none"] == 1
+    assert hour.amounts == {"conversions:lead_submitted:EUR": Decimal("10.30")}
+    assert hour.counts["conversions:lead_submitted:EUR"] == 2
+    assert hour.counts["conversions:lead_submitted:none"] == 1
