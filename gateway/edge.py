@@ -18,6 +18,7 @@ from gateway.answers import error_answer, no_room
 from gateway.call import Answer, Call
 from gateway.client import Network, address_key, client_address
 from gateway.invalid import Invalid
+from gateway.refusals import Refusals
 from gateway.script_answer import Script
 from gateway.sealing import Sealer
 from gateway.sources.registry import Senders
@@ -49,6 +50,7 @@ class Edge(Struct, kw_only=True):
     sealers: Mapping[str, Sealer] = {}
     senders: Senders = Senders()  # configured sources of webhooks
     tags: Mapping[str, Script] = {}  # by site: its tag loader
+    refusals: Refusals = msgspec.field(default_factory=Refusals)  # on their way to the traffic counters
     refuses: Callable[[], str | None] = lambda: None  # why nothing is taken now, for people; None: all is well
     log: Callable[..., None] = lambda action, **fields: None
     on_append: Callable[[], None] = lambda: None  # told after each commit of new messages
@@ -171,6 +173,7 @@ def unread(refused: Answer | Invalid) -> Reason:
 
 def rejected(edge: Edge, site: str, source: str, reason: Reason, count: int = 1) -> None:
     edge.observer.event_rejected(site, source, reason, count)
+    edge.refusals.add(site, source, reason, count, edge.now_ms())
 
 
 def _entry(edge: Edge, event: Event, caller: Caller, session_id: str) -> tuple[int, bytes]:

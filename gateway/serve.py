@@ -164,6 +164,9 @@ class Worker:
             self._edge = self._make_edge(store, writer, snapshot, sealers)
             self._edge.senders, self._edge.tags = published.senders, published.tags
             self._listener = await nursery.start(self._serve_doors, server)
+            nursery.start_soon(
+                keep_running, "refusals", partial(self._edge.refusals.run, self._edge.writer), _count_nothing
+            )
         nursery.start_soon(keep_running, "stored configuration", publisher.watch, _count_nothing)
         nursery.start_soon(watch_lag, self._observer.loop_lag)
         nursery.start_soon(keep_running, "room", partial(watch_room, writer, self._observer), _count_nothing)
@@ -317,6 +320,8 @@ class Worker:
             if self._listener is not None:
                 self._listener.close()
                 await self._doors_closed.wait()
+            if self._edge is not None:
+                await self._edge.refusals.write(self._edge.writer)
             if self._core is not None:
                 await self._core.stop()
         if scope.cancelled_caught:

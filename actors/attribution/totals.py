@@ -23,7 +23,7 @@ NO_CAMPAIGN: Final = "(none)"
 K = TypeVar("K")
 
 
-class Total(Struct, frozen=True, kw_only=True):
+class CurrencyTotal(Struct, frozen=True, kw_only=True):
     """Of one currency; empty where a conversion named none. Net: less refunds and cancellations."""
 
     currency: str
@@ -32,7 +32,7 @@ class Total(Struct, frozen=True, kw_only=True):
     net: Decimal
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class CreditLine(Struct, frozen=True, kw_only=True):
     """What one model gives to one channel (or source, or campaign) in one currency. `share`: of the net value, or of
     the conversions where that is 0. Without figures: there is not enough data, as `note` says."""
 
@@ -114,10 +114,10 @@ class Totals:
                 own.add(share, *amounts, LINK_WEIGHTS[touch.label] * EVIDENCE_WEIGHTS[touch.evidence])
         return True
 
-    def totals(self) -> tuple[Total, ...]:
+    def totals(self) -> tuple[CurrencyTotal, ...]:
         return _totals(self._all)
 
-    def renewals(self) -> tuple[Total, ...]:
+    def renewals(self) -> tuple[CurrencyTotal, ...]:
         return _totals(self._renewals)
 
     def gaps(self) -> tuple[GapLine, ...]:
@@ -135,7 +135,7 @@ class Totals:
         ]
         return tuple(sorted(lines, key=lambda line: (-line.conversions, line.gap, line.currency)))
 
-    def lines(self, model: Model) -> tuple[Line, ...]:
+    def lines(self, model: Model) -> tuple[CreditLine, ...]:
         """The largest first."""
         lines = [
             self._line(model, name, currency, own, _confidence(own))
@@ -144,12 +144,12 @@ class Totals:
         ]
         return _ordered(lines + self._rest(model))
 
-    def learnt_lines(self, learnt: Learnt) -> tuple[Line, ...]:
+    def learnt_lines(self, learnt: Learnt) -> tuple[CreditLine, ...]:
         """What a data-driven model gives of the conversions that have a path."""
         if learnt.why:
             return ()
         names, weights = list(learnt.weights), list(learnt.weights.values())
-        found: list[Line] = []
+        found: list[CreditLine] = []
         for currency, own in self._attributed().items():
             places = places_of(currency or None, own.gross, own.net)
             counts = apportion(own.shares, weights)
@@ -160,16 +160,16 @@ class Totals:
                 found.append(self._learnt_line(learnt, name, currency, given))
         return _ordered(found + self._rest(learnt.model))
 
-    def _learnt_line(self, learnt: Learnt, name: str, currency: str, given: _Sum) -> Line:
+    def _learnt_line(self, learnt: Learnt, name: str, currency: str, given: _Sum) -> CreditLine:
         if name not in learnt.withheld:
             return self._line(learnt.model, name, currency, given, None)
         note = f"{NOT_ENOUGH}: {learnt.paths_of[name]} paths"
-        return Line(
+        return CreditLine(
             model=learnt.model, name=name, currency=currency, conversions=None, gross=None, net=None, share=None,
             note=note,
         )  # fmt: skip
 
-    def _rest(self, model: Model | DataModel) -> list[Line]:
+    def _rest(self, model: Model | DataModel) -> list[CreditLine]:
         """What nothing could be credited with."""
         return [self._line(model, UNATTRIBUTED, currency, own, None) for currency, own in self._unattributed.items()]
 
@@ -184,10 +184,10 @@ class Totals:
 
     def _line(
         self, model: Model | DataModel, name: str, currency: str, own: _Sum, confidence: Confidence | None
-    ) -> Line:
+    ) -> CreditLine:
         whole = self._all[currency]
         share = float(own.net / whole.net) if whole.net else own.shares / whole.shares
-        return Line(
+        return CreditLine(
             model=model, name=name, currency=currency, conversions=own.shares / SHARE, gross=own.gross, net=own.net,
             share=round(share, 6), confidence=confidence,
         )  # fmt: skip
@@ -207,9 +207,9 @@ def _add(sums: dict[K, _Sum], key: K, gross: Decimal, net: Decimal) -> None:
     sums.setdefault(key, _Sum()).add(SHARE, gross, net)
 
 
-def _totals(sums: dict[str, _Sum]) -> tuple[Total, ...]:
+def _totals(sums: dict[str, _Sum]) -> tuple[CurrencyTotal, ...]:
     return tuple(
-        Total(currency=currency, conversions=own.shares // SHARE, gross=own.gross, net=own.net)
+        CurrencyTotal(currency=currency, conversions=own.shares // SHARE, gross=own.gross, net=own.net)
         for currency, own in sorted(sums.items())
     )
 
@@ -219,8 +219,8 @@ def _confidence(own: _Sum) -> Confidence:
     return "high" if sure >= HIGH else "medium" if sure >= MEDIUM else "low"
 
 
-def _ordered(lines: Sequence[Line]) -> tuple[Line, ...]:
-    def key(line: Line) -> tuple[str, bool, Decimal, float, str]:
+def _ordered(lines: Sequence[CreditLine]) -> tuple[CreditLine, ...]:
+    def key(line: CreditLine) -> tuple[str, bool, Decimal, float, str]:
         is_last = line.name == UNATTRIBUTED
         return line.currency, is_last, -(line.net or Decimal(0)), -(line.conversions or 0.0), line.name
 

@@ -14,6 +14,9 @@ dry_runs.py      /api/sites/SITE/dry-run: what routes would do
 platforms.py     /api/platforms: which platforms there are, with their settings
 events.py        /api/events, /api/orders: whole stories
 deliveries.py    /api/deliveries: what is on its way and what became of it, page by page
+conversions.py   /api/conversions: each with its credit, page by page
+attribution.py   /api/attribution: what conversions are credited to
+traffic.py       /api/traffic: counters by hour; periods.py reads since when and of which site
 replays.py       /api/replays: jobs that send deliveries again
 privacy.py       /api/privacy: exports and erasures, receipts
 """

@@ -14,6 +14,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from gateway.answers import error_answer, http_refusal, no_room
 from gateway.api import (
+    attribution,
+    conversions,
     deliveries,
     destinations,
     dry_runs,
@@ -24,6 +26,7 @@ from gateway.api import (
     replays,
     routes,
     test_events,
+    traffic,
 )
 from gateway.api.errors import Refused
 from gateway.api.openapi import DESCRIPTION, SCHEME, TAGS, VERSION, Provider
@@ -76,6 +79,9 @@ def _resources(parts: ApiParts) -> list[Blueprint]:
         dry_runs.resource(parts),
         events.resource(parts),
         deliveries.resource(parts),
+        conversions.resource(parts),
+        attribution.resource(parts),
+        traffic.resource(parts),
         replays.resource(parts),
         privacy.resource(parts),
         links.resource(parts),

@@ -32,6 +32,8 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "routes": "Which events go to which destination: drafts, versions, publishing, dry runs.",
         "events": "What became of an event, and why.",
         "deliveries": "What is on its way to the destinations.",
+        "attribution": "What conversions are credited to.",
+        "traffic": "How much came in, and what became of it.",
         "replays": "Jobs that send deliveries again.",
         "links": "Tracked links.",
         "privacy": "What is stored about a person: exported, erased.",

@@ -4,6 +4,7 @@ explain.py      one event's whole story          story.py tells it, story_page.p
 deliveries.py   deliveries, newest first
 attribution.py  what gets the credit             attribution_read.py sums it, attribution_defaults.py knows the site's
 conversions.py  each conversion                  conversion_lines.py, delivery_context.py make their lines
+traffic.py      counters by hour                 traffic_read.py sums them
 stream.py       events as they are committed     stream_lines.py makes their lines
 check_store.py  the consistency check
 connect.py      stores a destination             connect_options.py makes its options of the adapter's settings
@@ -34,8 +35,8 @@ from gateway import exit_codes
 
 ORDER: Final = (
     "run", "demo", "connect", "destinations", "sources", "tag", "disconnect", "pause", "resume", "secret", "explain",
-    "deliveries", "conversions", "attribution", "stream", "routes", "dry-run", "send", "try", "try-source", "link",
-    "replay", "privacy", "check-config", "check-store",
+    "deliveries", "conversions", "attribution", "traffic", "stream", "routes", "dry-run", "send", "try", "try-source",
+    "link", "replay", "privacy", "check-config", "check-store",
 )  # fmt: skip
 MODULES: Final[Mapping[str, str]] = {
     "demo": "gateway.commands.demo:demo",
@@ -51,6 +52,7 @@ MODULES: Final[Mapping[str, str]] = {
     "deliveries": "gateway.commands.deliveries:deliveries",
     "conversions": "gateway.commands.conversions:conversions",
     "attribution": "gateway.commands.attribution:attribution",
+    "traffic": "gateway.commands.traffic:traffic",
     "stream": "gateway.commands.stream:stream",
     "routes": "gateway.commands.routes:routes",
     "dry-run": "gateway.commands.dry_run:dry_run",

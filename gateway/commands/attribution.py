@@ -11,9 +11,9 @@ import msgspec
 from rich.table import Table
 
 from actors.attribution.data_driven import DATA_MODELS
-from actors.attribution.totals import By, Line, Total
+from actors.attribution.totals import By, CreditLine, CurrencyTotal
 from gateway.commands.attribution_defaults import shown_for
-from gateway.commands.attribution_read import Asked, Chosen, Reading, Report, TooMany, chosen_models
+from gateway.commands.attribution_read import Asked, AttributionReport, Chosen, Reading, TooMany, chosen_models
 from gateway.commands.reading import (
     Moment,
     chosen_sites,
@@ -81,7 +81,7 @@ def attribution(
                 _show(reading.report(), is_side_by_side=model == "all")
 
 
-def _show(report: Report, *, is_side_by_side: bool) -> None:
+def _show(report: AttributionReport, *, is_side_by_side: bool) -> None:
     out = console()
     out.print(f"site {report.site}, conversions since {report.since[:16].replace('T', ' ')} UTC", style="bold")
     if not report.totals:
@@ -97,14 +97,14 @@ def _show(report: Report, *, is_side_by_side: bool) -> None:
     _notes(report)
 
 
-def _totals(totals: Sequence[Total]) -> Table:
+def _totals(totals: Sequence[CurrencyTotal]) -> Table:
     table = _table("currency", right=("conversions", "gross", "net"))
     for one in totals:
         table.add_row(one.currency or "none", str(one.conversions), str(one.gross), str(one.net))
     return table
 
 
-def _one_model(report: Report) -> Table:
+def _one_model(report: AttributionReport) -> Table:
     table = _table(report.by, "currency", right=("conversions", "gross", "net", "share"), last="confidence")
     table.title = f"credit under {report.lines[0].model}" if report.lines else ""
     for line in report.lines:
@@ -119,7 +119,7 @@ def _one_model(report: Report) -> Table:
     return table
 
 
-def _side_by_side(report: Report) -> Table:
+def _side_by_side(report: AttributionReport) -> Table:
     """The net value under each model; conversions where no value is known."""
     models = list(dict.fromkeys(line.model for line in report.lines))
     table = _table(report.by, "currency", right=models)
@@ -131,13 +131,13 @@ def _side_by_side(report: Report) -> Table:
     return table
 
 
-def _cell(line: Line) -> str:
+def _cell(line: CreditLine) -> str:
     if line.net is None or line.conversions is None:
         return "too few"
     return str(line.net) if line.currency or line.net != Decimal(0) else f"{line.conversions:.2f}"
 
 
-def _gaps(report: Report) -> Table:
+def _gaps(report: AttributionReport) -> Table:
     table = _table("gap", "currency", right=("conversions", "net"), last="what to do")
     table.title = "conversions without credit, or with direct visits alone"
     for gap in report.gaps:
@@ -146,7 +146,7 @@ def _gaps(report: Report) -> Table:
     return table
 
 
-def _notes(report: Report) -> None:
+def _notes(report: AttributionReport) -> None:
     told = [f"{report.provisional} provisional"] if report.provisional else []
     told += [f"{report.changed_after_final} changed after they were final"] if report.changed_after_final else []
     told += [f"{one.conversions} renewals of {one.net} {one.currency}, apart" for one in report.renewals]

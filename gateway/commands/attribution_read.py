@@ -10,14 +10,14 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from actors.attribution.data_driven import DATA_MODELS, DataModel, Observed, eligible, learn
-from actors.attribution.totals import By, GapLine, Line, Total, Totals, name_of
+from actors.attribution.totals import By, CreditLine, CurrencyTotal, GapLine, Totals, name_of
 from gateway.commands.reading import rfc3339
 from store import journeys
 from store.env import Store
 from store.journey_records import MODELS, Model, PathTouch, TouchRow
 
 Chosen = Literal[Model, DataModel, "all"]
-STEP: Final = 200  # rows of one read: some 10 ms
+STEP: Final = 100  # rows of one read
 UNTIL_MS: Final = 1 << 62
 
 
@@ -47,17 +47,17 @@ class RestsOn(Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-class Report(Struct, frozen=True, kw_only=True):
+class AttributionReport(Struct, frozen=True, kw_only=True):
     """Of one site and period. `unreadable`: conversions whose rows cannot be read, which are in no figure."""
 
     site: str
     since: str
     by: By
     conversion: str
-    totals: tuple[Total, ...]
-    lines: tuple[Line, ...]
+    totals: tuple[CurrencyTotal, ...]
+    lines: tuple[CreditLine, ...]
     gaps: tuple[GapLine, ...]
-    renewals: tuple[Total, ...]
+    renewals: tuple[CurrencyTotal, ...]
     rests_on: tuple[RestsOn, ...]
     provisional: int
     changed_after_final: int
@@ -85,13 +85,13 @@ class Reading:
             for path in self._left.values():
                 self._observe(path, is_converted=False)
 
-    def report(self) -> Report:
+    def report(self) -> AttributionReport:
         """Once all steps are done."""
         asked, totals = self._asked, self._totals
         learnt = [learn(model, self._observed) for model in self._learnt]
         lines = [line for model in MODELS if model in asked.models for line in totals.lines(model)]
         lines += [line for one in learnt for line in totals.learnt_lines(one)]
-        return Report(
+        return AttributionReport(
             site=asked.site,
             since=rfc3339(asked.since_ms),
             by=asked.by,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actors.attribution.conversions import credited
 from actors.attribution.data_driven import Observed, learn
 from actors.attribution.settings import AttributionRules
-from actors.attribution.totals import UNATTRIBUTED, By, Line, Totals
+from actors.attribution.totals import UNATTRIBUTED, By, CreditLine, Totals
 from store.journey_records import MODELS, ConversionRow, PathTouch
 from tests.actors.attribution.touches import DAY_MS, NOW_MS, WORKED, touch
 
@@ -38,7 +38,7 @@ def totals_of(*rows: ConversionRow, by: By = "channel", conversion: str = "", no
     return totals
 
 
-def named(lines: tuple[Line, ...]) -> dict[str, tuple[float | None, Decimal | None]]:
+def named(lines: tuple[CreditLine, ...]) -> dict[str, tuple[float | None, Decimal | None]]:
     return {line.name: (line.conversions, line.net) for line in lines}
 
 
