@@ -73,7 +73,10 @@ class Processing(Struct, frozen=True, kw_only=True):
     at: Position
     session_id: str | None = None
     consent: Consent = Consent()
-    consent_from: str = ""
+    consent_from: str = ""  # event, visitor, identity; empty: nothing is known
+    consent_version: int = 0  # of what its visitor had said by then
+    released: bytes = b""  # key of its row, where it was routed before and some of it was held for a choice
+    is_last: bool = True  # what nobody has answered by now is not waited for
     order: str | None = None
     copies: tuple[Copy, ...] = ()
     fields_from: dict[str, str] = {}
@@ -145,6 +148,18 @@ class Turn(Protocol):
 
     def process(self, processing: Processing) -> None:
         """Routes the event: one delivery or one reason per destination, in the books and in the outbox."""
+        ...
+
+    def release(self, key: bytes, consent: Consent, version: int, *, is_last: bool) -> None:
+        """Decides anew about what was held of this event, with the consent that its visitor states now."""
+        ...
+
+    def forget_person(self, event: Event, at: Position) -> None:
+        """Takes out of a message that led nowhere what its person does not allow to be kept."""
+        ...
+
+    def withdrawn(self, site: str, visitor: str) -> None:
+        """Tells the dispatchers, after the commit, that this visitor allows less than before."""
         ...
 
     def publish_verdict(self, site: str, caller: str, until_ms: int | None) -> None:

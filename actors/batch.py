@@ -11,7 +11,9 @@ import lmdb
 import msgspec
 
 from actors.actor import Message, Position, Processing, Ref
-from actors.event import Event
+from actors.consent import after_release
+from actors.event import Consent, Event
+from actors.holding import HELD, forget_message
 from actors.merging import conflicts
 from actors.processing import Processor
 from actors.snapshot import Snapshot
@@ -54,7 +56,8 @@ class Batch:
         self._txn = txn
         self._warm = warm
         self._current: Warm | None = None
-        self.sent: list[tuple[Ref, Message]] = []
+        self.sent = self.writes.sent
+        self.denials: dict[tuple[str, str], None] = {}  # visitors who allow less than before
         self._touched: dict[bytes, Warm] = {}
         self.verdicts: dict[tuple[str, str], int | None] = {}
         self.turns = 0
@@ -196,6 +199,32 @@ class Batch:
 
     def mark(self, key: bytes, at_ms: int) -> None:
         self.writes.journeys.mark(key, at_ms)
+
+    def release(self, key: bytes, consent: Consent, version: int, *, is_last: bool) -> None:
+        row = self._known.event(key)
+        body = self._known.body_of(row) if row is not None and not row.erased_at_ms else None
+        if row is None or body is None or HELD not in row.not_routed.values():
+            return
+        decided = msgspec.convert(row.consent, Consent)
+        processing = Processing(
+            event=msgspec.msgpack.decode(body, type=Event),
+            at=Position(row.shard, row.sequence),
+            session_id=row.session_id,
+            consent=after_release(decided, consent),
+            consent_from=row.consent_from if decided == consent else "visitor",
+            consent_version=version,
+            order=row.order,
+            copies=row.copies,
+            released=key,
+            is_last=is_last,
+        )
+        self.process(processing)
+
+    def forget_person(self, event: Event, at: Position) -> None:
+        forget_message(event, at, self._known.key_of(event), self.writes)
+
+    def withdrawn(self, site: str, visitor: str) -> None:
+        self.denials[site, visitor] = None
 
     def process(self, processing: Processing) -> None:
         self._processor.route(processing)

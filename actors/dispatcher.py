@@ -52,6 +52,7 @@ from store.retention import LONGEST_MS
 from store.writer import Writer, commit_in_parts
 
 LINGER_S: Final = 0.05  # how long a batch that is not full waits for more
+DENIALS_MOST: Final = 10_000  # visitors who took consent back, in hand at once
 CLOSE_AFTER_S: Final = 5.0  # idle for so long, a transport would not use its connections again
 PAYLOAD_KEPT_BYTES: Final = 65_536
 
@@ -100,6 +101,7 @@ class Dispatcher:
         self._next_due_ms: int | None = None
         self._token = AccessToken(destination, sender, hub.now_ms)
         self._work = trio.Event()
+        self._denials: dict[str, None] = {}
         self._is_stopping = False
         self._idle = trio.Event()
         self.has_run = False
@@ -123,6 +125,13 @@ class Dispatcher:
     def is_limping(self) -> bool:
         """Whether it sends nothing but a probe now and then."""
         return self._gate.paused_for == "error_share" or self._gate.breaker.state != "closed"
+
+    def withdraw(self, visitor: str) -> None:
+        """This visitor allows less than before: what waits of theirs is looked at now, whatever is paused. Of too many
+        at once the rest is looked at when it is due."""
+        if len(self._denials) < DENIALS_MOST:
+            self._denials[visitor] = None
+            self._work.set()
 
     def claim(self, outbox_key: bytes) -> bool:
         """Keeps a delivery that waits from being sent until `release`; False where it is in hand already."""
@@ -189,6 +198,10 @@ class Dispatcher:
         """Takes what is due; True where there may be more to take at once."""
         if self._is_stopping:
             return False
+        if self._denials:
+            if withdrawn := self._taker.withdrawn(self._denials.popitem()[0]):
+                await self._commit(withdrawn)
+            return True
         if expired := self._taker.expired(self._hub.retention_ms(self.site)):
             await self._commit(expired)
             return True

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 State = Literal["granted", "denied"]
 Purpose = Literal["analytics", "marketing", "preferences", "sale_of_data"]
+Basis = Literal["chosen", "allowed"]
 PURPOSES: tuple[Purpose, ...] = ("analytics", "marketing", "preferences", "sale_of_data")
 
 Source = Literal[
@@ -180,6 +181,18 @@ class Consent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sale_of_data: State | None = None
 
 
+class ConsentNote(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a consent came, where it was not simply said in canonical purposes. `raw`: the signals as they came, JSON."""
+
+    came: tuple[str, ...] = ()  # the signals it was read from: tcf, gpp, gcm, shopify, gpc; none: the purposes alone
+    basis: Basis = "chosen"  # "allowed": nobody chose, none need be asked there or none opted out
+    raw: str = ""
+    policy: str = ""  # id of the banner or of the policy it was given under
+    region: str = ""  # where, in the sender's own words
+    is_gpc: bool = False  # the browser opts out of every sale (Global Privacy Control)
+    objects: bool | None = None  # the person objects to all, or takes the objection back
+
+
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     site: str
     event_name: str  # one of names.CANONICAL_NAMES, or a custom name
@@ -192,6 +205,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     user_data: UserData = UserData()
     custom_data: CustomData = CustomData()
     consent: Consent = Consent()
+    consent_note: ConsentNote | None = None
+    ip_country: str | None = None  # of the visitor's address, as a trusted proxy tells it; ISO 3166-1 alpha-2
     is_internal: bool = False  # kept for the gateway's own use: it goes to no platform
     is_from_browser: bool = False  # a browser sent it, by a source that servers use too
     integrations: dict[str, bool] = {}  # "all", platforms, ids of destinations -> whether the sender wants it there
@@ -199,6 +214,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     bot_score: int = 0  # 0 to 100, of what a browser sent: how likely it is that no person did (bots.py)
     bot_reasons: tuple[str, ...] = ()  # and why
     marks: tuple[str, ...] = ()  # what was noticed at the edge: "late", "early", "card_removed", "personal_removed"
+
+
+def happened_at_ms(event: Event) -> int:
+    """When it happened, but never after it arrived: a sender's clock may be ahead."""
+    return min(event.occurred_at_ms, event.received_at_ms)
 
 
 def is_browser(event: Event) -> bool:

@@ -25,6 +25,7 @@ Reason = Literal[
     "filter_error",
     "consent_denied",
     "consent_unknown",
+    "held",
     "sale_denied",
     "held",
     "sampled",

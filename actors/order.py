@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from actors.actor import Actor, Message, Position, Processing, Turn
 from actors.attribution.gaps import joined
+from actors.consent import is_refused
 from actors.event import Consent, Event, is_browser
 from actors.facts import NOTHING_MET, VisitorFacts
 from actors.merging import conflicts, merge, strictest
@@ -45,6 +46,7 @@ class Copied(Message, frozen=True, kw_only=True):
     first_key: bytes = b""  # of the event it is a copy of
     consent: Consent = Consent()
     consent_from: str = ""
+    consent_version: int = 0
     session_id: str | None = None
     facts: GapFacts | None = None
     met: VisitorFacts = NOTHING_MET
@@ -83,6 +85,8 @@ class Order(Actor[OrderState]):
             case Copied():
                 first = self.state.event_key or message.first_key
                 turn.duplicate(message.event, message.at, first, message.key, message.value)
+                if is_refused(message.consent):
+                    turn.forget_person(message.event, message.at)
 
     def alarm(self, turn: Turn) -> None:
         if self.state.first is not None:
@@ -165,6 +169,7 @@ def _joined(first: Processing, copy: Copied) -> Processing:
         first,
         consent=consent,
         consent_from=first.consent_from or copy.consent_from,
+        consent_version=first.consent_version or copy.consent_version,
         session_id=first.session_id or copy.session_id,
         facts=joined(first.facts, copy.facts),
         met=copy.met if is_browser(copy.event) else first.met,

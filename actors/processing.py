@@ -7,15 +7,17 @@ import msgspec
 
 from actors.actor import Position, Processing
 from actors.attribution.conversions import is_conversion
+from actors.consent import is_refused
 from actors.coverage import coverage
 from actors.event import Event
 from actors.facts import AttributionFacts
-from actors.routing import Asking, Decision, NotRouted, decide, decide_one, facts_asked, facts_of
+from actors.holding import HELD, forget_event, hold
+from actors.routing import Asking, Decision, NotRouted, decide, decide_one, facts_asked, facts_of, facts_then
 from actors.snapshot import Site, Snapshot
 from actors.work import as_sent
 from actors.writes import Writes
 from store import keys
-from store.records import DELIVERY, OUTBOX, DecidedRow, DeliveryRow, OutboxRow
+from store.records import DELIVERY, OUTBOX, DecidedRow, DeliveryRow, EventRow, OutboxRow
 
 NOT_ROUTED = {reason: f"not_routed:{reason}" for reason in get_args(NotRouted)}
 
@@ -45,6 +47,9 @@ class Processor:
         self._outbox_limit = outbox_limit
 
     def route(self, processing: Processing) -> None:
+        if processing.released:
+            self._release(processing)
+            return
         event, writes = processing.event, self._writes
         key = self._settle_copies(processing)
         covered = (event.site, event.source, event.event_name, coverage(event.user_data))
@@ -55,6 +60,8 @@ class Processor:
             writes.traffic.converted(event)
         asking = self._asking(processing, key, site) if site is not None and site.routes else None
         decisions = self._decide(processing, site, asking) if site is not None else []
+        if site is not None:
+            decisions = hold(decisions, event, processing.consent, site, key, self._now_ms, writes)
         self._put_row(processing, key, decisions, facts_asked(asking))
         for decision in decisions:
             if decision.reason is None:
@@ -62,6 +69,8 @@ class Processor:
             else:
                 writes.tally.destination(event, decision.destination, NOT_ROUTED[decision.reason])
                 writes.count("not_routed", site=event.site, destination=decision.destination, reason=decision.reason)
+        if is_refused(processing.consent) and all(one.reason not in (None, HELD) for one in decisions):
+            forget_event(event, processing.at, key, processing.copies, writes, is_merged=processing.is_merged)
 
     def _asking(self, processing: Processing, key: bytes, site: Site) -> Asking:
         credited = self._writes.journeys.credited(key, site) if site.plan.asks("attribution") else None
@@ -74,6 +83,46 @@ class Processor:
         if asking is None:
             return decide(processing.event, processing.consent, site)
         return [decide_one(asking, destination) for destination in site.destinations]
+
+    def _release(self, processing: Processing) -> None:
+        """Decides anew about the destinations that were held, by the consent and the configuration of now."""
+        event, writes, key = processing.event, self._writes, processing.released
+        row, site = writes.known.event(key), self._snapshot.sites.get(processing.event.site)
+        assert row is not None, "what is released was looked up in this very turn"
+        asking = self._asking_again(processing, row, site) if site is not None and site.routes else None
+        decided = {one.destination: one for one in self._decide(processing, site, asking)} if site is not None else {}
+        routed, not_routed, released = list(row.routed), dict(row.not_routed), dict(row.released)
+        by_route = dict(row.decided)
+        for destination in [one for one, reason in row.not_routed.items() if reason == HELD]:
+            decision = decided.get(destination) or Decision(destination=destination, reason="no_route")
+            if decision.reason == "consent_unknown" and not processing.is_last:
+                continue
+            released[destination] = processing.consent_version
+            by_route.pop(destination, None)
+            if decision.route:
+                by_route[destination] = _decided(decision)
+            if decision.reason is None:
+                del not_routed[destination]
+                routed.append(destination)
+                self._enqueue(event, processing.at, key, decision, before=NOT_ROUTED[HELD])
+                continue
+            not_routed[destination] = decision.reason
+            writes.tally.moved(event, destination, NOT_ROUTED[HELD], NOT_ROUTED[decision.reason])
+            writes.count("not_routed", site=event.site, destination=destination, reason=decision.reason)
+        writes.known.events[key] = msgspec.structs.replace(
+            row, routed=tuple(routed), not_routed=not_routed, released=released, decided=by_route,
+            consent=_choices(processing), consent_from=processing.consent_from,
+            consent_version=processing.consent_version,
+        )  # fmt: skip
+        if is_refused(processing.consent) and not routed and HELD not in not_routed.values():
+            is_merged = row.body is not None
+            forget_event(event, processing.at, key, row.copies, writes, is_merged=is_merged)
+
+    def _asking_again(self, processing: Processing, row: EventRow, site: Site) -> Asking:
+        """What was known beside the event when it happened is asked about again."""
+        asking = asking_of(processing, site)
+        asking.facts = facts_then(row, processing.event, site)
+        return asking
 
     def _settle_copies(self, processing: Processing) -> bytes:
         """The key of the one event; the rows of its copies point to it, and the hour that held it lets it go."""
@@ -108,6 +157,7 @@ class Processor:
             session_id=processing.session_id,
             consent=_choices(processing),
             consent_from=processing.consent_from,
+            consent_version=processing.consent_version,
             last_copy_at_ms=self._last_message_ms(processing, key),
             routed=tuple(decision.destination for decision in decisions if decision.reason is None),
             not_routed={d.destination: d.reason for d in decisions if d.reason is not None},
@@ -121,12 +171,12 @@ class Processor:
         row = self._writes.known.event(key) if processing.order is not None else None
         return max(row.last_copy_at_ms, row.received_at_ms) if row is not None else 0
 
-    def _enqueue(self, event: Event, at: Position, key: bytes, decision: Decision) -> None:
+    def _enqueue(self, event: Event, at: Position, key: bytes, decision: Decision, before: str = "") -> None:
         writes, destination = self._writes, decision.destination
         destination_key = keys.destination(event.site, destination)
         depth = self._depths.get(destination_key, 0) + writes.queued.get(destination_key, 0)
         if depth >= self._outbox_limit:
-            self._drop(event, key, destination, f"the outbox holds {depth} deliveries, its limit")
+            self._drop(event, key, destination, f"the outbox holds {depth} deliveries, its limit", before)
             return
         writes.queued[destination_key] = writes.queued.get(destination_key, 0) + 1
         outbox_key = keys.outbox(destination_key, keys.NEW_LANE, self._now_ms, at.shard, at.sequence)
@@ -134,16 +184,23 @@ class Processor:
         if decision.content is not None:
             delivery = DeliveryRow(status="queued", destination=destination, content=decision.content)
             writes.puts.append(("delivery", keys.delivery(key, destination_key), DELIVERY.encode(delivery)))
-        writes.tally.destination(event, destination, "queued")
+        self._book(event, destination, before, "queued")
 
-    def _drop(self, event: Event, key: bytes, destination: str, words: str) -> None:
+    def _book(self, event: Event, destination: str, before: str, column: str) -> None:
+        """`before`: the column that it leaves; empty: it is in none yet."""
+        if before:
+            self._writes.tally.moved(event, destination, before, column)
+        else:
+            self._writes.tally.destination(event, destination, column)
+
+    def _drop(self, event: Event, key: bytes, destination: str, words: str, before: str = "") -> None:
         writes = self._writes
         row = DeliveryRow(
             status="dropped", destination=destination, reason="outbox_full", settled_at_ms=self._now_ms, words=words
         )
         delivery_key = keys.delivery(key, keys.destination(event.site, destination))
         writes.puts.append(("delivery", delivery_key, DELIVERY.encode(row)))
-        writes.tally.destination(event, destination, "dropped:outbox_full")
+        self._book(event, destination, before, "dropped:outbox_full")
         writes.count("outbox_full", site=event.site, destination=destination)
         found = self._snapshot.destination(event.site, destination)
         writes.count(

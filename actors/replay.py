@@ -13,14 +13,14 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from actors.consent import refusal, stricter
 from actors.content import read_content, with_content
 from actors.destinations.base import Destination
 from actors.event import Consent, Event
 from actors.facts import Facts
 from actors.pacing import age_s
-from actors.routing import Asking, NotRouted, consent_refusal, decide_one, facts_of, kept_from
+from actors.routing import Asking, NotRouted, decide_one, facts_of, kept_from, standing_of
 from actors.snapshot import Site
-from actors.withdrawal import stricter
 from actors.work import ATTEMPTS_KEPT
 from store.records import AttemptRow, DecidedRow, DeliveryRow, DeliveryStatus
 
@@ -89,7 +89,7 @@ def _as_then(one: Candidate, event: Event, site: Site, destination: Destination)
     decided = one.decided or DecidedRow()
     route = next((route for route in site.routes if route.id == decided.route), None)
     more = route.consent if route is not None else ()
-    reason = kept_from(event, destination, site) or consent_refusal(event.consent, destination, site, more)
+    reason = kept_from(event, destination, site) or refusal(standing_of(event, event.consent, site), destination, more)
     if reason is not None:
         return Replayed(outcome=reason)
     if decided.has_content and one.row.content is None:

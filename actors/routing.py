@@ -13,10 +13,11 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from actors import consent as consents
 from actors.compiled_routes import CompiledRoute
 from actors.content import content_of
 from actors.destinations.base import Destination
-from actors.event import Consent, Event, Purpose, is_bot, is_test
+from actors.event import Consent, Event, is_bot, is_test
 from actors.expressions import Budget, Failed
 from actors.facts import AttributionFacts, Facts, Handed, VisitorFacts
 from actors.filters import EVENT_BUDGET_US
@@ -27,10 +28,9 @@ from actors.twins import real_id, twin_id, twin_of
 from store.records import EventRow
 
 Unmatched = Literal["no_route", "filtered", "filter_error"]
-Refused = Literal["consent_denied", "consent_unknown", "sale_denied"]
 NotRouted = Literal[
     Unmatched,
-    Refused,
+    consents.Refusal,
     "held",
     "sampled",
     "dropped_by_transform",
@@ -63,7 +63,7 @@ class Asking:
     `sent`: makes the event as it would go out, which a transformation works on; default: the event with the consent.
     """
 
-    __slots__ = ("_handed", "budget", "consent", "event", "facts", "sent", "site")
+    __slots__ = ("_handed", "budget", "consent", "event", "facts", "sent", "site", "standing")
 
     def __init__(
         self,
@@ -75,6 +75,7 @@ class Asking:
     ) -> None:
         self.event = event
         self.consent = consent
+        self.standing = standing_of(event, consent, site)
         self.site = site
         self.facts = facts if facts is not None else facts_of(event, site)
         self.sent = sent
@@ -131,8 +132,9 @@ def decide(
 ) -> list[Decision]:
     """One decision per destination of the site, in their order. A test event is decided of their twins."""
     if not site.routes:
+        standing = standing_of(event, consent, site)
         return [
-            Decision(destination=_id_for(event, destination), reason=refusal(event, consent, destination, site))
+            Decision(destination=_id_for(event, destination), reason=_by_default(event, standing, destination, site))
             for destination in site.destinations
         ]
     asking = Asking(event, consent, site, facts, sent)
@@ -143,7 +145,7 @@ def decide_one(asking: Asking, destination: Destination) -> Decision:
     event, routed_to = asking.event, _id_for(asking.event, destination)
     routes = asking.site.plan.of(real_id(destination.id))
     if routes is None:
-        return Decision(destination=routed_to, reason=refusal(event, asking.consent, destination, asking.site))
+        return Decision(destination=routed_to, reason=_by_default(event, asking.standing, destination, asking.site))
     reason = kept_from(event, destination, asking.site)
     if reason is not None:
         return Decision(destination=routed_to, reason=reason)
@@ -152,7 +154,7 @@ def decide_one(asking: Asking, destination: Destination) -> Decision:
         return Decision(destination=routed_to, reason=found.reason, route=found.route, words=found.words)
     route = found.route
     decided = Decision(destination=routed_to, route=route.id, sample_rate=rate_of(event, route.sample))
-    reason = consent_refusal(asking.consent, destination, asking.site, route.consent)
+    reason = consents.refusal(asking.standing, destination, route.consent)
     if reason is None and not is_kept(event, route.sample, route.id):
         reason = "sampled"
     if reason is not None:
@@ -200,10 +202,14 @@ def _transformed(decided: Decision, found: CompiledRoute, asking: Asking, destin
 
 def refusal(event: Event, consent: Consent, destination: Destination, site: Site) -> NotRouted | None:
     """Why the event does not go to the destination by its default route; None where it goes."""
+    return _by_default(event, standing_of(event, consent, site), destination, site)
+
+
+def _by_default(event: Event, standing: consents.Standing, destination: Destination, site: Site) -> NotRouted | None:
     reason = kept_from(event, destination, site)
     if reason is None and not destination.takes(event.event_name):
         reason = "no_route"
-    return reason or consent_refusal(consent, destination, site)
+    return reason or consents.refusal(standing, destination)
 
 
 def kept_from(event: Event, destination: Destination, site: Site) -> NotRouted | None:
@@ -221,20 +227,9 @@ def kept_from(event: Event, destination: Destination, site: Site) -> NotRouted |
     return None if destination.enabled else "destination_disabled"
 
 
-def consent_refusal(
-    consent: Consent, destination: Destination, site: Site, more: tuple[Purpose, ...] = ()
-) -> Refused | None:
-    """`more`: purposes that a route asks for beside the destination's."""
-    needed = destination.consent if destination.consent is not None else destination.needs
-    for purpose in (*needed, *more) if more else needed:
-        choice = getattr(consent, purpose)
-        if choice == "denied":
-            return "consent_denied"
-        if choice is None and site.consent_default == "denied":
-            return "consent_unknown"
-    if consent.sale_of_data == "denied" and not destination.without_sale:
-        return "sale_denied"
-    return None
+def standing_of(event: Event, consent: Consent, site: Site) -> consents.Standing:
+    """What the event is decided on, with what its unknown purposes count as."""
+    return consents.standing_of(event, consent, site.consent_default, site.consent)
 
 
 def _id_for(event: Event, destination: Destination) -> str:

@@ -22,6 +22,7 @@ from msgspec import Struct
 from actors.actor import Actor, Arrived, Message, Position, Ref
 from actors.alarm_faults import again_at_ms, fault_after
 from actors.batch import Batch
+from actors.consent_record import ConsentRecord
 from actors.event import Event
 from actors.ip import Ip
 from actors.link import Link
@@ -38,7 +39,9 @@ from store.mailbox import Logged, depth, next_messages, read_cursors
 from store.records import DeadLetter, LogRecord
 from store.writer import Writer, commit, count_outbox
 
-KINDS: Final[Mapping[str, type[Actor[Any]]]] = {kind.kind: kind for kind in (Visitor, Ip, Order, Site, Link)}
+KINDS: Final[Mapping[str, type[Actor[Any]]]] = {
+    kind.kind: kind for kind in (Visitor, Ip, Order, Site, Link, ConsentRecord)
+}
 BATCH: Final = 128  # messages in one commit at most
 PER_SHARD: Final = 32
 BATCH_S: Final = 0.008  # a batch takes no further message after so long, so that the edge is not kept waiting
@@ -70,7 +73,8 @@ class Input(Struct, frozen=True):
 
 
 class Core:
-    """Runs all shards of one store. `wake()` says that there may be work; `on_commit` is told what was queued."""
+    """Runs all shards of one store. `wake()` says that there may be work; `on_commit` is told what was queued,
+    and `on_denial` of each visitor (site, id) who allows less than before."""
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class Core:
         shards: int,
         outbox_limit: int,
         on_commit: Callable[[Mapping[bytes, int]], None],
+        on_denial: Callable[[str, str], None] = lambda *_: None,
         kinds: Mapping[str, type[Actor[Any]]] = KINDS,
         idle_s: float = IDLE_S,
         stopwatch: Callable[[], float] = time.perf_counter,
@@ -99,6 +104,7 @@ class Core:
         self._shards = shards
         self._outbox_limit = outbox_limit
         self._on_commit = on_commit
+        self._on_denial = on_denial
         self._most_idle_s = idle_s
         self._stopwatch = stopwatch
         self._cursors = read_cursors(store, shards)
@@ -159,6 +165,8 @@ class Core:
             self.depths[destination_key] = self.depths.get(destination_key, 0) + change
         self._tell(batch)
         self._on_commit(batch.writes.queued)
+        for site, visitor in batch.denials:
+            self._on_denial(site, visitor)
         return len(given.messages) + len(given.alarms)
 
     def settle(self, destination_key: bytes, change: int) -> None:

@@ -81,6 +81,10 @@ class Sightings:
         """msgpack of the event that a row is about."""
         return row.body or body_at(self._txn, self._dbs, row.shard, row.sequence)
 
+    def message_at(self, shard: int, sequence: int) -> bytes | None:
+        """msgpack of the event that a message brought."""
+        return body_at(self._txn, self._dbs, shard, sequence)
+
     def puts(self) -> list[tuple[str, bytes, bytes | None]]:
         """All that the batch wrote, encoded."""
         rows: list[tuple[str, bytes, bytes | None]] = [

@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from actors.attribution.settings import AttributionRules
 from actors.compiled_routes import Plan
+from actors.consent import ConsentRules, Default
 from actors.destinations.base import Destination
-from actors.event import Purpose, State
+from actors.event import Purpose
 from actors.routes import Route
 from actors.twins import is_twin, real_id, twin_of
 
@@ -28,7 +29,8 @@ class Site(Struct, frozen=True, kw_only=True, dict=True):
     destinations: tuple[Destination, ...] = ()
     origins: frozenset[str] = frozenset()  # as browsers send them: scheme://host[:port]
     retention_ms: int = 90 * DAY_MS
-    consent_default: State = "granted"  # what an absent purpose counts as
+    consent_default: Default = "granted"  # what an absent purpose counts as
+    consent: ConsentRules = ConsentRules()
     is_plaintext_sealed: bool = False  # identifiers are kept sealed besides their digests
     purchase_hold_ms: int = 5_000  # how long a purchase waits for its twin; 0: not at all
     dedup_window_ms: int = DAY_MS

@@ -13,6 +13,7 @@ import structlog
 import trio
 from msgspec import Struct
 
+from actors.consent import stricter
 from actors.content import read_content, without_removed
 from actors.destinations.base import Destination, Drop, Payload
 from actors.event import Consent, Event
@@ -20,11 +21,11 @@ from actors.match_quality import estimate
 from actors.observer import Observer
 from actors.pacing import MOST_MS, age_s
 from actors.redaction import Redactor
-from actors.withdrawal import stated, stricter
+from actors.withdrawal import stated
 from actors.work import Settled, Work, dropped, event_to_send, left_out, taken_back, work_of
 from store import keys
 from store.env import Store
-from store.outbox import Due, due, strays
+from store.outbox import Due, due, strays, waiting_of
 from store.records import EventRow
 from store.replays import cancelled
 from store.retention import read_clock
@@ -33,6 +34,7 @@ IN_HAND: Final = 4_000  # deliveries taken and not settled, at most: half of the
 REPLAYS_IN_HAND: Final = 1_000  # and so many that are replayed
 MOST: Final = {keys.NEW_LANE: IN_HAND // 2, keys.RETRY_LANE: IN_HAND // 2, keys.REPLAY_LANE: REPLAYS_IN_HAND}
 FETCH: Final = 256  # rows read in one step
+WITHDRAWN_MOST: Final = 500  # events of a visitor that takes consent back, the newest; others are met when due
 FARTHEST_MS: Final = MOST_MS + 3_600_000  # no delivery is put off for longer
 STALE_S: Final = 1.0  # what was taken longer ago is asked again whether its visitor still allows it
 EXPIRY_S: Final = 60.0  # how often deliveries are looked for that have outlived their events' retention
@@ -127,6 +129,21 @@ class Taker:
         words, now_ms = "the event is older than its site keeps events", self._now_ms()
         works = [work_of(row, self._site) for row in rows]
         return [dropped(work, self._destination.id, "too_old", words, now_ms) for work in works]
+
+    def withdrawn(self, visitor: str) -> list[Settled]:
+        """Deliveries of a visitor's events that wait and may not be sent any more, since the visitor has denied what
+        they need. What is in hand is asked again before it is sent."""
+        now_ms, settled = self._now_ms(), list[Settled]()
+        consents = stated(self._store, self._site, {visitor})
+        for row in waiting_of(self._store, self._key, self._site, visitor, WITHDRAWN_MOST):
+            if row.event is None or not self.claim(row.outbox_key):
+                continue
+            one = self._encode(row, now_ms, consents)
+            if isinstance(one, Settled) and one.row.reason == "consent_withdrawn":
+                settled.append(one)
+            else:
+                self.release(row.outbox_key)
+        return settled
 
     def _strays(self, lane: int, now_ms: int) -> list[Due]:
         held = self._in_hand[lane]

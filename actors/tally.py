@@ -43,6 +43,12 @@ class Tally:
         counts["processed"] = counts.get("processed", 0) + 1
         counts[column] = counts.get(column, 0) + 1
 
+    def moved(self, event: Event, destination: str, before: str, after: str) -> None:
+        """What was in one column of a destination's books is in another."""
+        counts = self._of(event, destination)
+        counts[before] = counts.get(before, 0) - 1
+        counts[after] = counts.get(after, 0) + 1
+
     def write(self, write: WriteTxn) -> None:
         for (site, destination, hour_ms), changes in self._counts.items():
             write.count(site, destination, hour_ms, changes)

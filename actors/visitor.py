@@ -1,9 +1,12 @@
 """The visitor actor: one first-party visitor id of one site; its visit, identifiers, click ids, consent and counters.
 
 It is the first to take an event. It tells the activity guard, looks whether the event is a copy of an earlier one,
-joins the event to a visit, fills in the consent last stated, and hands it on: to the order actor where a twin may
-come, else to routing. Visits: 30 min of inactivity, a new campaign, or 24 h (contracts/dedup_and_identity.md, section
-3).
+joins the event to a visit, fills in the consent last stated (actors/consent_state.py), and hands it on: to the order
+actor where a twin may come, else to routing. Visits: 30 min of inactivity, a new campaign, or 24 h
+(contracts/dedup_and_identity.md, section 3).
+
+Events that wait for a choice of this visitor are kept in mind here, and decided anew when it is made
+(actors/holds.py). Of one who allows neither measuring nor marketing nothing is learnt.
 """
 
 from collections.abc import Iterator
@@ -16,9 +19,13 @@ from actors import dedup
 from actors.actor import Actor, Arrived, Processing, Ref, Turn
 from actors.attribution.evidence import LINK_ID, Link
 from actors.attribution.touchpoints import MILESTONES
+from actors.consent import are_taken_back, is_refused
+from actors.consent_record import Changed, change_of
+from actors.consent_state import ConsentState
 from actors.contacts import TOUCHES_KEPT, Contact, Journey, facts_of, meet, note, recorded, touchpoint
-from actors.event import PURPOSES, Consent, Event, UserData, is_bot, is_browser, is_test
+from actors.event import Event, UserData, is_bot, is_browser, is_test
 from actors.facts import NOTHING_MET, VisitorFacts
+from actors.holds import Held, Hold, end, next_end_ms
 from actors.identity import is_blocked
 from actors.ip import Activity
 from actors.link import Clicked, link_key
@@ -43,7 +50,7 @@ class Known(Struct, kw_only=True, omit_defaults=True):
     last_at_ms: int
 
 
-class VisitorState(Struct, kw_only=True, omit_defaults=True):
+class VisitorState(ConsentState, Struct, kw_only=True, omit_defaults=True):
     first_seen_at_ms: int = 0
     last_seen_at_ms: int = 0
     visit: Visit | None = None
@@ -51,8 +58,7 @@ class VisitorState(Struct, kw_only=True, omit_defaults=True):
     first_touch: Touch | None = None
     last_touch: Touch | None = None
     seen: dict[str, list[Known]] = {}
-    consent: Consent = Consent()
-    consent_at_ms: dict[str, int] = {}
+    held: list[Hold] = []  # events that wait for a choice
     events: int = 0
     purchases: int = 0
     told_day: int = 0  # the last day, since 1970, on which it told its site that it was there,
@@ -65,7 +71,19 @@ class Visitor(Actor[VisitorState]):
     number: ClassVar[int] = 1
     state_type: ClassVar[type[Any]] = VisitorState
 
-    def receive(self, message: Arrived, turn: Turn) -> None:
+    def receive(self, message: Arrived | Held, turn: Turn) -> None:
+        match message:
+            case Arrived():
+                self._arrived(message, turn)
+            case Held():
+                self.state.held.append(message.hold)
+        if self.state.held:
+            self._end_holds(turn)
+
+    def alarm(self, turn: Turn) -> None:
+        self._end_holds(turn)
+
+    def _arrived(self, message: Arrived, turn: Turn) -> None:
         event = message.event
         if is_test(event):  # it is nobody's: no copy is looked for, and nothing is learnt, held or counted
             turn.process(Processing(event=event, at=message.at, **self._consent(event)))
@@ -99,9 +117,11 @@ class Visitor(Actor[VisitorState]):
         """A copy of an earlier event: the order actor decides where one knows the first, else it is a duplicate."""
         turn.seen(message.event, is_copy=True)
         if sighting.order is None:
-            self._learn_consent(message.event)
+            self._learn_consent(message.event, turn)
             self._tell_site(message.event, turn)
             turn.duplicate(message.event, message.at, sighting.event_key, key, value)
+            if is_refused(self.state.of(message.event)[0]):
+                turn.forget_person(message.event, message.at)
             return
         self._learn(message, turn, is_copy=True)
         copied = Copied(
@@ -143,6 +163,10 @@ class Visitor(Actor[VisitorState]):
         state.last_seen_at_ms = max(state.last_seen_at_ms, now_ms)
         state.events += not is_copy
         state.purchases += not is_copy and event.event_name == "purchase_placed"
+        self._learn_consent(event, turn)
+        if is_refused(state.of(event)[0]):
+            self._withhold(event, turn)
+            return
         contact = self._visit(message, turn) if is_browser(event) and not is_bot(event) else None
         if contact is not None and contact.is_new_visit and self.key and not is_test(event):
             turn.traffic.add(event, "visits")
@@ -150,12 +174,18 @@ class Visitor(Actor[VisitorState]):
             self._exclude()
         for field, value in _identifiers(event.user_data):
             self._note(field, value, now_ms)
-        self._learn_consent(event)
         self._tell_site(event, turn)
         if contact is not None and contact.is_touch:
             self._touch(contact, event, turn)
         if event.event_name in MILESTONES:
             self._mark(event, turn)
+
+    def _withhold(self, event: Event, turn: Turn) -> None:
+        """Nothing is learnt; that something was withheld explains a conversion without touchpoints."""
+        self._tell_site(event, turn)
+        if is_browser(event) and not is_bot(event):
+            self.state.journey = self.state.journey or Journey()
+            self.state.journey.is_withheld = True
 
     def _tell_site(self, event: Event, turn: Turn) -> None:
         """That it was there, and is known by an identifier that joins: each once a day."""
@@ -163,14 +193,27 @@ class Visitor(Actor[VisitorState]):
             for column in told_by(self.state, event):
                 turn.traffic.add(event, column)
 
-    def _learn_consent(self, event: Event) -> None:
+    def _learn_consent(self, event: Event, turn: Turn) -> None:
         """From every copy too: a denial counts, whichever message brought it."""
         state = self.state
-        for purpose in PURPOSES:
-            choice = getattr(event.consent, purpose)
-            if choice is not None and event.occurred_at_ms >= state.consent_at_ms.get(purpose, 0):
-                state.consent = _with(state.consent, purpose, choice)
-                state.consent_at_ms[purpose] = event.occurred_at_ms
+        before = state.consent
+        if not state.learn(event) or not self.key:
+            return
+        change = change_of(event, state.consent, state.consent_version)
+        turn.send(Ref("consent", self.key), Changed(change=change))
+        if are_taken_back(before, state.consent):
+            turn.withdrawn(event.site, event.user_data.anonymous_id or "")
+        if is_refused(state.consent):
+            state.visit = state.first_touch = state.last_touch = None
+            state.seen = {}
+
+    def _end_holds(self, turn: Turn) -> None:
+        """Decides anew what need not wait any longer; the alarm is set for the next whose time ends."""
+        state = self.state
+        state.held, ended = end(state.held, state.consent, turn.now_ms)
+        turn.alarm_at(next_end_ms(state.held))
+        for one in ended:
+            turn.release(one.hold.event_key, state.consent, state.consent_version, is_last=one.is_last)
 
     def _visit(self, message: Arrived, turn: Turn) -> Contact:
         state, event = self.state, message.event
@@ -236,12 +279,9 @@ class Visitor(Actor[VisitorState]):
         del known[:-VALUES_KEPT]
 
     def _consent(self, event: Event) -> dict[str, Any]:
-        """Per purpose the event's own choice, else what the visitor stated last."""
-        own, stated = event.consent, self.state.consent
-        if all(getattr(own, purpose) is not None or getattr(stated, purpose) is None for purpose in PURPOSES):
-            return {"consent": own, "consent_from": "event" if own != Consent() else ""}
-        filled = {purpose: getattr(own, purpose) or getattr(stated, purpose) for purpose in PURPOSES}
-        return {"consent": Consent(**filled), "consent_from": "visitor"}
+        """Per purpose the event's own choice, else what the visitor stated."""
+        consent, came = self.state.of(event)
+        return {"consent": consent, "consent_from": came, "consent_version": self.state.consent_version}
 
 
 def _link(contact: Contact, event: Event, turn: Turn) -> Link | None:
@@ -266,9 +306,3 @@ def _identifiers(user_data: UserData) -> Iterator[tuple[str, str]]:
         value = getattr(user_data, field)
         if value is not None:
             yield field, value
-
-
-def _with(consent: Consent, purpose: str, choice: str) -> Consent:
-    choices: dict[str, Any] = {name: getattr(consent, name) for name in PURPOSES}
-    choices[purpose] = choice
-    return Consent(**choices)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 import msgspec
 from msgspec import Struct
 
-from actors.event import PURPOSES, Consent
+from actors.event import Consent
 from actors.visitor import Visitor
 from store import keys
 from store.env import Store, fetch
@@ -34,17 +34,6 @@ def stated(store: Store, site: str, visitors: Collection[str]) -> Mapping[str, C
         rows = {one: fetch(txn, store.dbs["state"], keys.state(Visitor.number, f"{site}\x1f{one}")) for one in visitors}
     found = {visitor: _consent(raw) for visitor, raw in rows.items() if raw is not None}
     return {visitor: consent for visitor, consent in found.items() if consent != Consent()}
-
-
-def stricter(own: Consent, now: Consent | None) -> Consent:
-    """The event's consent, with what is denied now denied."""
-    if now is None:
-        return own
-    denied = [purpose for purpose in PURPOSES if getattr(now, purpose) == "denied"]
-    if all(getattr(own, purpose) == "denied" for purpose in denied):
-        return own
-    choices = {purpose: "denied" if purpose in denied else getattr(own, purpose) for purpose in PURPOSES}
-    return msgspec.convert(choices, Consent)
 
 
 def _consent(raw: bytes) -> Consent:

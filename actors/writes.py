@@ -6,7 +6,7 @@ import lmdb
 import msgspec
 from msgspec import Struct
 
-from actors.actor import Position
+from actors.actor import Message, Position, Ref
 from actors.event import Event, is_test
 from actors.journeys import Journeys
 from actors.sightings import Sightings
@@ -37,6 +37,7 @@ class Writes:
         self.tally = Tally()
         self.traffic = Traffic()
         self.puts: list[Put] = []
+        self.sent: list[tuple[Ref, Message]] = []  # messages to actors, taken in the same commit
         self.queued: dict[bytes, int] = {}  # destination key -> deliveries put into its outbox
         self.counted: list[Counted] = []
         self.covered: dict[tuple[str, str, str, int], int] = {}  # site, source, name, identifiers -> events

@@ -9,9 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-import msgspec
-
-from actors.event import Event
 from gateway.call import Call
 
 VISITOR_COOKIE = "_gw_vid"
@@ -20,6 +17,8 @@ USER_AGENT_CHARS = 1024
 HOPS = 64  # addresses of X-Forwarded-For that are looked at
 VISITOR_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]{1,5})?|([^:]+):[0-9]{1,5}")
+COUNTRY = re.compile(r"[A-Z]{2}")
+NO_COUNTRY = frozenset({"XX", "T1", "ZZ"})  # proxies' words for an unknown one
 COOKIE_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 Address = IPv4Address | IPv6Address
@@ -82,9 +81,12 @@ def opts_out(headers: Mapping[str, str]) -> bool:
     return "1" in [value.strip(" \t") for value in headers.get("sec-gpc", "").split(",")]
 
 
-def without_sale(event: Event) -> Event:
-    """The event of a browser that opts out; its visitor keeps to it until the sale is expressly allowed."""
-    return msgspec.structs.replace(event, consent=msgspec.structs.replace(event.consent, sale_of_data="denied"))
+def country(call: Call, header: str, trusted: Sequence[Network]) -> str | None:
+    """The country of the visitor's address, as a trusted proxy tells it in that header; ISO 3166-1 alpha-2."""
+    if not header or not is_trusted(call.peer, trusted):
+        return None
+    told = call.headers.get(header.lower(), "").strip().upper()
+    return told if COUNTRY.fullmatch(told) and told not in NO_COUNTRY else None
 
 
 def visitor_id(headers: Mapping[str, str]) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from actors.consent import ConsentRules
 from actors.destinations import AnyDestination
 from actors.destinations.base import Destination
 from actors.snapshot import DAY_MS, Site, Snapshot, key_digest
@@ -247,7 +248,13 @@ def _site_rules(site: SiteSettings) -> Site:
         destinations=site.destinations,
         origins=frozenset(map(str, site.origins)),
         retention_ms=site.retention_days * DAY_MS,
-        consent_default=site.consent_default,
+        consent_default=site.consent.default or site.consent_default,
+        consent=ConsentRules(
+            opt_out_countries=frozenset(site.consent.opt_out_countries),
+            country=site.consent.country or site.default_country,
+            gpc_countries=frozenset(site.consent.gpc_countries),
+            hold_ms=round(site.consent.hold_s * 1_000),
+        ),
         is_plaintext_sealed=site.keep_plaintext == "sealed",
         purchase_hold_ms=round(site.purchase_hold_s * 1_000),
         dedup_window_ms=round(site.dedup_window_h * HOUR_MS),

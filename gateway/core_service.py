@@ -112,7 +112,7 @@ class CoreService:
         self._waiting = 0
         self.core = Core(
             store, writer, snapshot, now_ms=now_ms, random=random, observer=observer, shards=settings.shards,
-            outbox_limit=settings.outbox_limit, on_commit=self._wake_dispatchers,
+            outbox_limit=settings.outbox_limit, on_commit=self._wake_dispatchers, on_denial=self._tell_denial,
             idle_s=settings.idle_s, stopwatch=stopwatch,
         )  # fmt: skip
         self._hub = Hub(
@@ -293,6 +293,11 @@ class CoreService:
             elif key in self._twins and self._nursery is not None:
                 self._begin(*self._twins[key])
                 self._observer.destinations([(one.site, one.destination.id) for one in self.dispatchers()])
+
+    def _tell_denial(self, site: str, visitor: str) -> None:
+        for dispatcher in self.dispatchers():
+            if dispatcher.site == site:
+                dispatcher.withdraw(visitor)
 
     async def _watch(self) -> None:
         """Looks now and then at what no commit tells: depths and ages."""

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.bots import Judgement, judge
+from actors.consent import heeds_gpc
 from actors.event import Event, is_bot, is_test
 from actors.ip import SUSPECT_MS
 from actors.names import label
@@ -16,7 +17,8 @@ from actors.observer import Observer, Reason
 from actors.snapshot import Site, Snapshot, key_digest
 from gateway.answers import error_answer, no_room
 from gateway.call import Answer, Call
-from gateway.client import Network, address_key, client_address
+from gateway.client import Network, address_key, client_address, country, opts_out
+from gateway.intake import Intake
 from gateway.invalid import Invalid
 from gateway.refusals import Refusals
 from gateway.script_answer import Script
@@ -47,6 +49,7 @@ class Edge(Struct, kw_only=True):
     shards: int
     id_key: bytes = b""  # the store's own, which `opaque_id` is keyed with
     trusted_proxies: Sequence[Network] = ()
+    country_header: str = ""  # in which trusted proxies tell the country of an address; empty: in none
     sealers: Mapping[str, Sealer] = {}
     senders: Senders = Senders()  # configured sources of webhooks
     tags: Mapping[str, Script] = {}  # by site: its tag loader
@@ -71,6 +74,13 @@ class Caller(Struct, frozen=True, kw_only=True):
 
 def address_of(edge: Edge, call: Call) -> str:
     return client_address(call.peer, call.headers, edge.trusted_proxies)
+
+
+def of_browser(edge: Edge, call: Call, site: Site, intake: Intake) -> Intake:
+    """With what a visitor's own connection tells of consent: the country, and whether the browser opts out."""
+    told = country(call, edge.country_header, edge.trusted_proxies)
+    is_out = opts_out(call.headers) and heeds_gpc(told, site.consent)
+    return msgspec.structs.replace(intake, ip_country=told, opts_out=is_out) if told or is_out else intake
 
 
 def ip_bucket(address: str) -> str:

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from actors.canonical import MAX_LEVELS, TEXT_CHARS
-from actors.event import ActionSource, Consent
+from actors.event import ActionSource
+from gateway.consent_form import ConsentForm
 from gateway.invalid import Invalid, invalid_field, invalid_json
 
 Text = Annotated[str, Meta(max_length=TEXT_CHARS)]
@@ -109,7 +110,7 @@ class EventForm(Struct, frozen=True, kw_only=True):
     page: PageForm | None = None
     user_data: UserForm | None = None
     custom_data: CustomForm | None = None
-    consent: Consent | None = None
+    consent: ConsentForm | None = None
 
 
 class _Properties(Struct, frozen=True, kw_only=True):

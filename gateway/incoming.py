@@ -19,6 +19,7 @@ from actors.clickids import fill_click_ids
 from actors.event import Consent, CustomData, Event, Item, Page
 from actors.names import canonical_name
 from gateway.checks import EPOCH, first_problem
+from gateway.consent_form import Read, read_consent, with_gpc
 from gateway.form import CustomForm, EventForm, Id, ItemForm, PageForm, UserForm, decode_form, text_of
 from gateway.intake import Intake
 from gateway.invalid import Invalid, invalid_field, invalid_json
@@ -35,7 +36,7 @@ _SHOPIFY_GID = "gid://shopify/"
 _NO_PAGE = PageForm()
 _NO_USER = UserForm()
 _NO_CUSTOM = CustomForm()
-_NO_CONSENT = Consent()
+_NO_CONSENT = Read(Consent())
 
 
 class Body(Struct, frozen=True, kw_only=True):
@@ -92,6 +93,11 @@ def event_of(form: EventForm, properties: dict[str, Any], intake: Intake) -> Eve
     problem = first_problem(form, properties)
     if problem is not None:
         return problem
+    told = read_consent(form.consent) if form.consent is not None else _NO_CONSENT
+    if isinstance(told, Invalid):
+        return told
+    if intake.opts_out:
+        told = with_gpc(told.consent, told.note)
     cleaning = Cleaning()
     marks: list[str] = []
     event_id = intake.make_id() if form.event_id is None else str(form.event_id)
@@ -116,7 +122,9 @@ def event_of(form: EventForm, properties: dict[str, Any], intake: Intake) -> Eve
         page=page,
         user_data=user_data,
         custom_data=custom_data,
-        consent=form.consent or _NO_CONSENT,
+        consent=told.consent,
+        consent_note=told.note,
+        ip_country=intake.ip_country,
         is_internal=intake.is_internal,
         is_id_made=form.event_id is None,
         bot_score=intake.bot.score,

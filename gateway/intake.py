@@ -28,6 +28,8 @@ class Intake(Struct, frozen=True, kw_only=True):
     clicked_at_ms: int | None = None  # when a click of the landing is taken to have happened
 
     bot: Judgement = NO_BOT  # of the request, where a browser made it
+    opts_out: bool = False  # the browser opts out of every sale (Global Privacy Control)
+    ip_country: str | None = None  # of the visitor's address, as a trusted proxy tells it
     client_ip: str | None = None
     client_user_agent: str | None = None
     anonymous_id: str | None = None

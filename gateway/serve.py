@@ -202,6 +202,7 @@ class Worker:
             shards=server.shards,
             id_key=store.id_key(),
             trusted_proxies=server.trusted_networks(),
+            country_header=server.country_header,
             sealers=sealers,
             refuses=self._refuses,
             log=log.warning,

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from actors.consent import Default
 from actors.destinations.base import Destination
-from actors.event import Purpose, State
+from actors.event import Purpose
 from actors.routes import Route
 from actors.secret import Secret
 from gateway.config_values import Bind, ByteSize, Cidr, Network, Origin
@@ -33,6 +34,7 @@ HomeUrl = Annotated[
         pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?$", description="a url as 'https://shop.example.com/'"
     ),
 ]
+HeaderName = Annotated[str, Meta(pattern="^[A-Za-z0-9-]{0,64}$", description="a header's name such as 'CF-IPCountry'")]
 ScriptPath = Annotated[
     str, Meta(pattern=r"^$|^(?!/api/)(/[A-Za-z0-9._-]+)+\.js$", description="a path as '/sdk.js', or '' for none")
 ]
@@ -50,6 +52,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     max_connections_per_address: Annotated[int, Meta(ge=1, le=100_000)] = 64
     keep_alive_s: Annotated[float, Meta(ge=1, le=600)] = 5.0  # how long an idle connection stays open
     outbox_limit: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000  # deliveries that wait, per destination
+    country_header: HeaderName = ""  # in which trusted proxies tell the country of a visitor's address
     sdk_path: ScriptPath = "/sdk.js"  # where pages find the browser SDK; empty: nowhere
     tag_path: ScriptPath = "/tag.js"  # where pages find their site's tag loader; empty: nowhere
     admin_token: Secret | None = None  # of the API; default: GATEWAY_ADMIN_TOKEN of the environment; none: API off
@@ -60,13 +63,24 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
         return tuple(cidr.network for cidr in self.trusted_proxies)
 
 
+class ConsentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[sites.consent]`."""
+
+    default: Default | None = None  # takes the place of consent_default
+    hold_s: Annotated[float, Meta(ge=0, le=86_400)] = 1_800  # how long an event waits for a choice; 0: not at all
+    opt_out_countries: tuple[Country, ...] = ("US",)  # where an absent purpose counts as granted, with "regional"
+    country: Country | None = None  # of a visitor whose country nobody tells
+    gpc_countries: tuple[Country, ...] = ()  # where Global Privacy Control counts; none: everywhere
+
+
 class SiteSettings(Struct, frozen=True, kw_only=True):
     id: SiteId
     write_keys: tuple[Secret, ...] = ()  # of servers
     public_keys: tuple[str, ...] = ()  # of browsers: in the page for all to see
     origins: tuple[Origin, ...] = ()  # pages that may post
     retention_days: Literal[30, 90, 180, 365] = 90
-    consent_default: State = "granted"  # what an absent purpose counts as
+    consent_default: Default = "granted"  # what an absent purpose counts as
+    consent: ConsentSettings = ConsentSettings()
     keep_plaintext: Literal["no", "sealed"] = "no"
     purchase_hold_s: Annotated[float, Meta(ge=0, le=3_600)] = 5.0  # how long a purchase waits for its twin; 0: not
     dedup_window_h: Annotated[float, Meta(ge=1, le=8_760)] = 24

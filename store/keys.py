@@ -123,6 +123,11 @@ def visitor_event(site: str, visitor_id: str, received_at_ms: int, event_key: by
     return digest16(site, visitor_id) + _U64.pack(received_at_ms) + event_key
 
 
+def read_visitor_event(key: bytes) -> bytes:
+    """The event's key."""
+    return key[24:]
+
+
 def visitor_prefix(site: str, visitor_id: str) -> bytes:
     return digest16(site, visitor_id)
 

@@ -86,6 +86,37 @@ def place_of(
     return None
 
 
+def waiting_of(store: Store, destination_key: bytes, site: str, visitor: str, most: int) -> list[Due]:
+    """What waits for a destination of the newest `most` events of a visitor."""
+    prefix = keys.visitor_prefix(site, visitor)
+    found: list[Due] = []
+    with store.read() as txn, txn.cursor(db=store.dbs["visitor_event"]) as cursor:
+        is_there = cursor.set_range(prefix + b"\xff" * 8) or cursor.last()
+        if is_there and not bytes(cursor.key()).startswith(prefix):
+            is_there = cursor.prev()
+        while is_there and (key := bytes(cursor.key())).startswith(prefix) and most > 0:
+            most -= 1
+            if (place := _waiting(txn, store, destination_key, keys.read_visitor_event(key))) is not None:
+                lane, due_ms = keys.read_outbox(place)[1:3]
+                found.append(_read(txn, store, place, lane, due_ms, fetch(txn, store.dbs["outbox"], place) or b""))
+            is_there = cursor.prev()
+    return found
+
+
+def _waiting(txn: lmdb.Transaction, store: Store, destination_key: bytes, event_key: bytes) -> bytes | None:
+    """Where a delivery of the event waits, if it does."""
+    event, _ = read_event(txn, store, event_key)
+    if event is None or all(keys.destination(event.site, one) != destination_key for one in event.routed):
+        return None
+    raw = fetch(txn, store.dbs["delivery"], keys.delivery(event_key, destination_key))
+    try:
+        row = DELIVERY.decode(raw) if raw is not None else None
+    except Unreadable:
+        return None
+    is_open = row is None or row.status in ("queued", "failed")
+    return place_of(txn, store, destination_key, event, row) if is_open else None
+
+
 def _find(
     txn: lmdb.Transaction, store: Store, destination_key: bytes, lane: int, from_ms: int, event: EventRow
 ) -> bytes | None:

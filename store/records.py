@@ -70,7 +70,9 @@ class EventRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     session_id: str | None = None  # the gateway's own visit
     visitor_id: str | None = None
     consent: dict[str, str] = {}  # what was decided on: the event's own, filled from the visitor's
-    consent_from: str = ""  # "event", "visitor" or "" where nothing was known
+    consent_from: str = ""  # "event", "visitor", "identity" or "" where nothing was known
+    consent_version: int = 0  # of what the visitor had said; 0: nothing
+    released: dict[str, int] = {}  # destination that was held -> version of the consent that decided
     routed: tuple[str, ...] = ()  # destinations that get a delivery
     not_routed: dict[str, str] = {}  # destination -> reason
     version: int = 0  # of the configuration that decided; 0: of a store from before it was kept
@@ -204,10 +206,8 @@ class TrafficRow(Struct, kw_only=True, omit_defaults=True):
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A message whose turn raised. `body` is the message as msgpack, `traceback` has no values of the message.
-
-    An alarm that goes on raising the same error has one letter: `at_ms` is its last time, `since_ms` its first.
-    """
+    """A message whose turn raised. `body` is the message as msgpack, `traceback` has no values of the message. An alarm
+    that goes on raising the same error has one letter: `at_ms` is its last time, `since_ms` its first."""
 
     at_ms: int
     kind: str

@@ -27,6 +27,7 @@ IMPURE = frozenset(
 )
 PURE = (
     *(f"actors/{name}.py" for name in (
+        "consent", "consent_record", "consent_state", "holds",
         "bot_names", "bots", "carddata", "cel_rewriting", "cel_syntax", "cleaning", "clickids", "coverage", "dedup",
         "event", "expressions", "facts", "filters", "gate", "health", "identity", "ip", "link", "match_quality",
         "merging", "names", "order", "pacing", "paths", "personal", "quota", "rates",

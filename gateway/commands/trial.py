@@ -153,6 +153,8 @@ def _refusal_in_words(reason: NotRouted, event: Event, destination: Destination)
             )
         case "sale_denied":
             return "the event denies the sale of data, and the platform has no way to honour that"
+        case "held":
+            return f"the event waits for its visitor's choice: {unknown}"
         case "test_event":
             return "it is a test event, and the platform has no test mode in which nothing is counted"
         case "bot":

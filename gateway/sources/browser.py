@@ -14,13 +14,14 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
+from actors.consent import standing_of
 from actors.event import Event
 from actors.snapshot import Site
 from actors.visitor import VisitorState
 from gateway import cors
 from gateway.answers import JSON, error_answer
 from gateway.call import Answer, Call
-from gateway.client import is_https, is_visitor_id, opts_out, set_cookie_header, user_agent, visitor_id, without_sale
+from gateway.client import is_https, is_visitor_id, set_cookie_header, user_agent, visitor_id
 from gateway.edge import (
     Caller,
     Edge,
@@ -28,6 +29,7 @@ from gateway.edge import (
     ip_bucket,
     judged,
     limited,
+    of_browser,
     plain_body,
     rejected,
     take,
@@ -79,9 +81,8 @@ async def collect(edge: Edge, call: Call) -> Answer:
     edge.observer.event_received(request.caller.site.id, SOURCE, len(request.body.events))
     intake = _intake(edge, call, request)
     read = [_read(raw, request.body.place(index), intake) for index, raw in enumerate(request.body.events)]
-    parsed = [_as_told(call, event) for event in read]
-    errors = [event for event in parsed if isinstance(event, Invalid)]
-    good = [event for event in parsed if isinstance(event, Event)]
+    errors = [event for event in read if isinstance(event, Invalid)]
+    good = [event for event in read if isinstance(event, Event)]
     if errors:
         rejected(edge, request.caller.site.id, SOURCE, "invalid_field", len(errors))
     if not good:
@@ -90,7 +91,7 @@ async def collect(edge: Edge, call: Call) -> Answer:
     failed = await take(edge, good, request.caller, session)
     if failed is not None:
         return failed
-    ids = [event.event_id if isinstance(event, Event) else None for event in parsed]
+    ids = [event.event_id if isinstance(event, Event) else None for event in read]
     result = _Collected(visitor_id=request.visitor, session_id=session, event_ids=ids, errors=errors)
     return _answer(edge, call, request, good[-1], msgspec.json.encode(result))
 
@@ -103,7 +104,7 @@ async def identify(edge: Edge, call: Call) -> Answer:
         rejected(edge, request.caller.site.id, SOURCE, "malformed")
         return error_answer(400, "too_many_events", f"{len(request.body.events)} events; give one at /i/identify")
     edge.observer.event_received(request.caller.site.id, SOURCE)
-    event = _as_told(call, _identify_event(request.body.events[0], _intake(edge, call, request)))
+    event = _identify_event(request.body.events[0], _intake(edge, call, request))
     if isinstance(event, Invalid):
         rejected(edge, request.caller.site.id, SOURCE, "invalid_field")
         return Answer(status=400, headers=(JSON,), body=event.body())
@@ -174,7 +175,7 @@ def _landed(raw: Raw, intake: Intake) -> Intake:
 
 def _intake(edge: Edge, call: Call, request: Request) -> Intake:
     site = request.caller.site
-    return Intake(
+    intake = Intake(
         site=site.id,
         source=SOURCE,
         received_at_ms=edge.now_ms(),
@@ -187,16 +188,12 @@ def _intake(edge: Edge, call: Call, request: Request) -> Intake:
         anonymous_id=request.visitor,
         cookies="; ".join(filter(None, (call.headers.get("cookie"), request.body.cookies))) or None,
     )
+    return of_browser(edge, call, site, intake)
 
 
 def _read(raw: Raw, place: str, intake: Intake) -> Event | Invalid:
     event = to_event(raw, _landed(raw, intake))
     return event.under(place) if isinstance(event, Invalid) else event
-
-
-def _as_told(call: Call, event: Event | Invalid) -> Event | Invalid:
-    """With the browser's own opt-out, whatever the page says."""
-    return without_sale(event) if isinstance(event, Event) and opts_out(call.headers) else event
 
 
 def _identify_event(raw: Raw, intake: Intake) -> Event | Invalid:
@@ -219,8 +216,9 @@ def _answer(edge: Edge, call: Call, request: Request, event: Event, body: bytes)
 
 def may_set_cookie(event: Event, state: VisitorState, site: Site) -> bool:
     """Measuring or marketing is allowed: by the event, else by what the visitor stated last, else by the default."""
+    absent = standing_of(event, event.consent, site.consent_default, site.consent).absent
     choices = (
-        getattr(event.consent, purpose) or getattr(state.consent, purpose) or site.consent_default
+        getattr(event.consent, purpose) or getattr(state.consent, purpose) or absent
         for purpose in ("analytics", "marketing")
     )
     return "granted" in choices

@@ -11,7 +11,7 @@ from actors.event import Event
 from gateway import cors
 from gateway.answers import error_answer
 from gateway.call import Answer, Call
-from gateway.client import opts_out, user_agent, without_sale
+from gateway.client import user_agent
 from gateway.edge import (
     Caller,
     Edge,
@@ -19,6 +19,7 @@ from gateway.edge import (
     ip_bucket,
     judged,
     limited,
+    of_browser,
     plain_body,
     rejected,
     take,
@@ -72,7 +73,7 @@ async def _take(edge: Edge, call: Call, caller: Caller, raw: bytes) -> Answer:
         client_ip=caller.address,
         client_user_agent=user_agent(call.headers),
     )
-    event = decode_events_api(raw, intake)
+    event = decode_events_api(raw, of_browser(edge, call, site, intake))
     if event is None:
         edge.log("event_skipped", site=site.id, reason="no platform's event is named")
         return STARTED
@@ -80,7 +81,7 @@ async def _take(edge: Edge, call: Call, caller: Caller, raw: bytes) -> Answer:
         rejected(edge, site.id, SOURCE, unread(event))
         return error_answer(413 if event.code == "too_large" else 400, event.code, event.message)
     _log_strange_hints(edge, event, caller)
-    failed = await take(edge, [without_sale(event) if opts_out(call.headers) else event], caller)
+    failed = await take(edge, [event], caller)
     return failed if failed is not None else STARTED
 
 

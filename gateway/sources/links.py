@@ -18,8 +18,8 @@ from actors.event import BOT_SCORE, Event
 from actors.snapshot import Site
 from gateway.answers import error_answer
 from gateway.call import Answer, Call
-from gateway.client import is_https, opts_out, set_cookie_header, user_agent, visitor_id, without_sale
-from gateway.edge import Caller, Edge, address_of, ip_bucket, judged, limited, take, unavailable
+from gateway.client import is_https, set_cookie_header, user_agent, visitor_id
+from gateway.edge import Caller, Edge, address_of, ip_bucket, judged, limited, of_browser, take, unavailable
 from gateway.form import CustomForm, EventForm, PageForm, UserForm
 from gateway.incoming import Intake, event_of
 from gateway.links import CAMPAIGN, PREFIX, SLUG, is_live, is_of_site, sent_to
@@ -123,9 +123,8 @@ def _event(
         user_data=UserForm(),
         custom_data=CustomForm(),
     )
-    event = event_of(form, {name: value for name, value in told.items() if value}, intake)
+    event = event_of(form, {name: value for name, value in told.items() if value}, of_browser(edge, call, site, intake))
     assert isinstance(event, Event), "all that is in it was checked when the link was stored, or is bounded above"
-    event = without_sale(event) if opts_out(call.headers) else event
     if not may_set_cookie(event, state, site):
         return event, ()
     event = msgspec.structs.replace(event, user_data=msgspec.structs.replace(event.user_data, anonymous_id=visitor))

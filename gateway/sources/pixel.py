@@ -15,7 +15,7 @@ from actors.snapshot import Site
 from gateway import cors
 from gateway.answers import JSON, error_answer
 from gateway.call import Answer, Call
-from gateway.client import is_visitor_id, opts_out, user_agent, without_sale
+from gateway.client import is_visitor_id, user_agent
 from gateway.edge import (
     Caller,
     Edge,
@@ -23,6 +23,7 @@ from gateway.edge import (
     ip_bucket,
     judged,
     limited,
+    of_browser,
     plain_body,
     rejected,
     take,
@@ -127,5 +128,4 @@ def _event(edge: Edge, call: Call, caller: Caller, body: dict[str, Any], told: d
         anonymous_id=visitor if visitor is not None and is_visitor_id(visitor) else None,
         cookies=cookies_of(body),
     )
-    event = to_event(_encoder.encode(told), intake)
-    return without_sale(event) if isinstance(event, Event) and opts_out(call.headers) else event
+    return to_event(_encoder.encode(told), of_browser(edge, call, caller.site, intake))

@@ -21,9 +21,9 @@ from actors.snapshot import Site
 from gateway import cors
 from gateway.answers import error_answer
 from gateway.call import Answer, Call
-from gateway.client import opts_out, user_agent, visitor_id, without_sale
+from gateway.client import user_agent, visitor_id
 from gateway.dotted import BadPath, nested
-from gateway.edge import Caller, Edge, address_of, ip_bucket, judged, limited, rejected, take, unavailable
+from gateway.edge import Caller, Edge, address_of, ip_bucket, judged, limited, of_browser, rejected, take, unavailable
 from gateway.incoming import Intake, to_event
 from gateway.invalid import Invalid, invalid_field
 from gateway.sources.browser import SOURCE
@@ -88,12 +88,13 @@ def _event(edge: Edge, call: Call, caller: Caller) -> Event:
         anonymous_id=visitor_id(call.headers),
         cookies=call.headers.get("cookie"),
     )
+    intake = of_browser(edge, call, site, intake)
     told = read_query(call.query)
     event = to_event(msgspec.json.encode(told), intake) if not isinstance(told, Invalid) else told
     if isinstance(event, Invalid):
         rejected(edge, site.id, SOURCE, "invalid_field")
         event = set_apart({"event_name": "picture"}, event, intake)
-    return without_sale(event) if opts_out(call.headers) else event
+    return event
 
 
 def read_query(query: str) -> dict[str, Any] | Invalid:

@@ -13,7 +13,7 @@ from actors.bots import NO_BOT
 from actors.event import Event
 from gateway import cors
 from gateway.call import SEGMENT_CALLS, SEGMENT_METRICS, Answer, Call
-from gateway.client import address_key, opts_out, user_agent, without_sale
+from gateway.client import address_key, user_agent
 from gateway.edge import (
     Caller,
     Edge,
@@ -22,6 +22,7 @@ from gateway.edge import (
     judged,
     key_bucket,
     limited,
+    of_browser,
     plain_body,
     rejected,
     take,
@@ -67,7 +68,7 @@ async def collect(edge: Edge, call: Call) -> Answer:
         _tell_refused(edge, site.id, refused)
     if refused and named is not None:
         return refusal(refused[0][1])
-    good = [_as_told(call, request, event) for event in read if isinstance(event, Event)]
+    good = [event for event in read if isinstance(event, Event)]
     if good and (failed := await take(edge, good, request.caller, _session_id(edge, good))) is not None:
         return as_clients_read(call, failed)
     return success(tuple(_refused(index, fault) for index, fault in refused[:TOLD]))
@@ -134,7 +135,7 @@ def _reading(edge: Edge, call: Call, request: Request) -> Reading:
         is_browser=request.is_public,
     )
     return Reading(
-        intake=intake,
+        intake=of_browser(edge, call, site, intake) if request.is_public else intake,
         connection=connection,
         categories=site.consent_categories,
         is_import=call.path == IMPORT,
@@ -156,11 +157,6 @@ def _kept_address(address: str, policy: str) -> str | None:
 def _read(raw: msgspec.Raw, envelope: Envelope, call: str | None, reading: Reading) -> Event | Invalid:
     message = read_message(raw, envelope, call)
     return message if isinstance(message, Invalid) else event_of_message(message, reading)
-
-
-def _as_told(call: Call, request: Request, event: Event) -> Event:
-    """With the browser's own opt-out, whatever the page says."""
-    return without_sale(event) if request.is_public and opts_out(call.headers) else event
 
 
 def _session_id(edge: Edge, events: list[Event]) -> str:

@@ -9,9 +9,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.event import PURPOSES, Consent, Purpose
+from actors.event import PURPOSES, Purpose
 from actors.names import canonical_name
 from gateway.checks import is_address
+from gateway.consent_form import ConsentForm
 from gateway.form import UserForm
 from gateway.sources.base import part
 from gateway.sources.segment_body import Message
@@ -128,17 +129,17 @@ def _browser_ids(context: Mapping[str, Any], properties: Fields) -> dict[str, st
     return {name: value for name, value in found.items() if value is not None}
 
 
-def consent_of(context: Mapping[str, Any], categories: Categories) -> Consent:
+def consent_of(context: Mapping[str, Any], categories: Categories) -> ConsentForm | None:
     """By the site's table; a category of a purpose's own name stands for that. A purpose is granted where all of its
     categories are. No object says nothing, an empty one denies all (contracts/consent.md, section 2.6)."""
     stated = _stated(context)
     if stated is None:
-        return Consent()
+        return None
     choices: dict[str, Any] = {} if stated else dict.fromkeys(PURPOSES, "denied")
     for category, is_allowed in stated.items():
         for purpose in categories.get(category, (category,) if category in PURPOSES else ()):
             choices[purpose] = "granted" if is_allowed and choices.get(purpose) != "denied" else "denied"
-    return msgspec.convert(choices, Consent)
+    return msgspec.convert(choices, ConsentForm)
 
 
 def _stated(context: Mapping[str, Any]) -> dict[str, bool] | None:

@@ -13,12 +13,7 @@ from gateway.sources.shopify_shop import CARRIED, PREFIX, ItemId
 
 TYPES: Final = frozenset({"standard", "custom"})
 SILENT: Final = frozenset({"alert_displayed", "ui_extension_errored"})
-ALLOWED: Final = (
-    ("analytics", "analyticsProcessingAllowed"),
-    ("marketing", "marketingAllowed"),
-    ("preferences", "preferencesProcessingAllowed"),
-    ("sale_of_data", "saleOfDataAllowed"),
-)
+ALLOWED: Final = ("analyticsProcessingAllowed", "marketingAllowed", "preferencesProcessingAllowed", "saleOfDataAllowed")
 ADDRESS: Final = (
     ("first_name", "firstName"), ("last_name", "lastName"), ("street", "address1"), ("city", "city"),
     ("region", "provinceCode"), ("postal_code", "zip"), ("country", "countryCode"),
@@ -189,9 +184,10 @@ def _item(
     return present(fields), product_id
 
 
-def _consent(privacy: Mapping[str, Any]) -> dict[str, str]:
-    said = ((purpose, privacy.get(name)) for purpose, name in ALLOWED)
-    return {purpose: "granted" if allowed else "denied" for purpose, allowed in said if isinstance(allowed, bool)}
+def _consent(privacy: Mapping[str, Any]) -> dict[str, Any]:
+    """What Shopify allows; whether anybody chose it does not say."""
+    told = {name: privacy[name] for name in ALLOWED if isinstance(privacy.get(name), bool)}
+    return {"shopify": told} if told else {}
 
 
 def _number(found: str | None) -> str | None:

@@ -8,8 +8,8 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.consent import stricter
 from actors.event import PURPOSES, Consent, UserData
-from actors.withdrawal import stricter
 from store import keys
 from tests.support.making import VISITOR, event, site, snapshot
 from tests.support.platform import FakeSender, Single, answer, failure
@@ -54,6 +54,23 @@ async def test_what_waits_for_a_retry_is_dropped_when_its_visitor_withdraws(
     assert (found.status, found.reason, found.tries) == ("dropped", "consent_withdrawn", 1)
     assert found.words == f"the visitor has withdrawn consent ({purpose})"
     assert world.senders["one"].ids() == ["a"]
+
+
+async def test_what_waits_for_a_paused_destination_is_dropped_at_once(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(
+        snapshot(site(Single(id="one", paused=True), Single(id="two"))), {"two": FakeSender(play=lambda _: failure())}
+    )
+    world.take(of_visitor("a", marketing="granted"), event("other"))
+    async with world.running():
+        await trio.sleep(5)
+        world.take(event("no", "cart_viewed", **stated(world, marketing="denied")))
+        await trio.sleep(5)
+    found = [world.delivery("a", name).row for name in ("one", "two")]
+    assert [row.reason for row in found if row is not None] == ["consent_withdrawn"] * 2
+    assert world.delivery("other", "one").status == "queued"
+    assert world.check().problems == ()
 
 
 async def test_what_may_go_out_without_the_sale_goes_out_as_denied(

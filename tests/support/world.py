@@ -146,6 +146,7 @@ class World:
         self.core = Core(
             self.store, self.writer, self.snapshot, now_ms=self.clock.now_ms, random=Random(self._seed),
             observer=self.observer, shards=SHARDS, outbox_limit=self._outbox_limit, on_commit=self._wake,
+            on_denial=self._tell_denial,
             kinds=self._kinds, idle_s=SELDOM_S, stopwatch=lambda: 0.0,
         )  # fmt: skip
         self.core._warm = WarmActors(self.store, self._kinds, actors_kept=self._actors_kept)
@@ -183,6 +184,10 @@ class World:
     def _wake(self, queued: Mapping[bytes, int]) -> None:
         for dispatcher in self.dispatchers.values():
             dispatcher.wake()
+
+    def _tell_denial(self, site: str, visitor: str) -> None:
+        for dispatcher in self.dispatchers.values():
+            dispatcher.withdraw(visitor)
 
     @asynccontextmanager
     async def running(self, *only: str) -> AsyncIterator[None]:

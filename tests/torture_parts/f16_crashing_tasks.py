@@ -13,6 +13,7 @@ from pathlib import Path
 import trio
 
 from actors.actor import Arrived, Turn
+from actors.holds import Held
 from actors.observer import Observer
 from actors.runtime import KINDS
 from actors.visitor import Visitor
@@ -36,8 +37,8 @@ QUIET_S = 4 * 3_600.0
 class Faulty(Visitor):
     """Raises for every event whose id says so."""
 
-    def receive(self, message: Arrived, turn: Turn) -> None:
-        if message.event.event_id.startswith("poison"):
+    def receive(self, message: Arrived | Held, turn: Turn) -> None:
+        if isinstance(message, Arrived) and message.event.event_id.startswith("poison"):
             raise ZeroDivisionError
         super().receive(message, turn)
 

@@ -1,0 +1,54 @@
+"""IAB TCF 2 strings: which purposes a visitor in the EEA or the UK consented to (contracts/consent.md, section 2.3).
+
+Only the core segment is read, the one before the first dot. A string of an earlier policy than 4 (TCF 2.2), or one
+that is not for this shop alone, is no consent today: what it grants is not believed, what it denies is.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from actors.consent_signals.bits import Bits, Unread
+from actors.event import Consent, State
+
+VERSION: Final = 2
+POLICY_LEAST: Final = 4  # of TCF 2.2
+PURPOSES: Final = 24
+ANALYTICS, MARKETING, PREFERENCES, PROFILES = {1, 8, 9}, {1, 7}, {1, 11}, {3, 4}
+
+
+class TcString(Struct, frozen=True, kw_only=True):
+    """`purposes`: those consented to."""
+
+    policy: int
+    is_service_specific: bool
+    purposes: frozenset[int]
+
+    @property
+    def is_valid(self) -> bool:
+        return self.policy >= POLICY_LEAST and self.is_service_specific
+
+
+def read(text: str) -> TcString:
+    """Raises Unread."""
+    bits = Bits(text.partition(".")[0])
+    version = bits.field(0, 6)
+    if version != VERSION:
+        raise Unread(f"is of version {version}; give a TCF string of version {VERSION}, which begins with C")
+    return TcString(
+        policy=bits.field(132, 6),
+        is_service_specific=bool(bits.field(138, 1)),
+        purposes=frozenset(number for number in range(1, PURPOSES + 1) if bits.field(151 + number, 1)),
+    )
+
+
+def consent_of(text: str) -> Consent:
+    """The purposes that the string speaks of: a sale of data it can only deny. Raises Unread."""
+    found = read(text)
+    granted: State | None = "granted" if found.is_valid else None
+    return Consent(
+        analytics=granted if found.purposes >= ANALYTICS else "denied",
+        marketing=granted if found.purposes >= MARKETING else "denied",
+        preferences=granted if found.purposes >= PREFERENCES else "denied",
+        sale_of_data=None if found.purposes >= PROFILES else "denied",
+    )
