@@ -25,7 +25,7 @@ from gateway.config import Config, load_config, snapshot_of
 from gateway.errors import ConfigError
 from gateway.key_mark import tell_key
 from gateway.key_ring import BadSecretKey, KeyRing, load_key_ring
-from gateway.routes_recording import record_declared
+from gateway.routes_recording import numbers_in_force, record_declared
 from gateway.sealing import Sealer
 from gateway.settings import ServerSettings
 from gateway.sources.registry import Senders
@@ -95,9 +95,8 @@ class Publisher:
             ) as error:  # connected destinations wait, nothing else does
                 log.error("secret_key_refused", fault=str(error))
                 composed = self._composed(found.config, Vault(lambda: KeyRing(())))
-            published = await self._made(composed)
-            self._number = await self._record() or found.number
-            return published
+            self._number = await self._recorded(found.number)
+            return await self._made(composed, found.config)
 
     async def reload(self) -> None:
         """Reads the file again; one that cannot be used changes nothing."""
@@ -110,8 +109,7 @@ class Publisher:
                 return
             if self._file.server != self._server:
                 log.warning("restart_needed", settings=_changed(self._server, self._file.server))
-            if await self._again():
-                self._number = await self._record() or self._number
+            await self._again(is_file_new=True)
 
     async def watch(self) -> None:
         """Publishes each newer stored version; never returns."""
@@ -121,33 +119,36 @@ class Publisher:
                     await self._again()
             await trio.sleep(LOOK_S)
 
-    async def _again(self) -> bool:
-        """Whether it is in force. Where this raises, as on a full disk, the version counts as not looked at yet."""
+    async def _again(self, *, is_file_new: bool = False) -> None:
+        """Where this raises, as on a full disk, the version counts as not looked at yet."""
         found = self._found()
         log.info("config_changed", stored_version=found.number, change=found.config.change)
-        is_published = await self._publish_with(found.config)
-        self._number = found.number
-        return is_published
+        self._number = await self._publish_with(found, is_file_new=is_file_new)
 
-    async def _publish_with(self, stored: StoredConfig) -> bool:
+    async def _publish_with(self, found: stored_config.Found, *, is_file_new: bool) -> int:
+        """The number of the stored version that was looked at."""
         try:
-            composed = self._composed(stored, Vault(self._load_keys))
+            composed = self._composed(found.config, Vault(self._load_keys))
             if news := [fault for fault in composed.faults if fault not in self._known]:
                 log.error("config_refused", faults=news)
-                return False
-            self._publish(await self._made(composed))
+                return found.number
+            number = await self._recorded(found.number) if is_file_new else found.number
+            self._publish(await self._made(composed, found.config))
         except (BadSecretKey, OSError) as error:
             log.error("config_refused", faults=[str(error)])
-            return False
-        return True
+            return found.number
+        return number
 
-    async def _record(self) -> int | None:
-        """The file's routes have their place in the history: this worker has just published them."""
+    async def _recorded(self, number: int) -> int:
+        """Puts the file's routes into the history. The number of the stored version that is looked at with that: the
+        ones just made say nothing new, unless another process made one between them."""
         try:
-            return await record_declared(self._store, self._writer, self._file, wall_ms())
+            made = await record_declared(self._store, self._writer, self._file, wall_ms())
         except StoreFull as error:  # the next start or reload does it
             log.warning("declared_routes_not_recorded", fault=str(error))
-            return None
+            return number
+        is_ours = made == tuple(range(number + 1, number + 1 + len(made)))
+        return made[-1] if made and is_ours else number
 
     def _composed(self, stored: StoredConfig, vault: Vault) -> Composed:
         return compose(self._file, stored, vault, self._older)
@@ -166,7 +167,7 @@ class Publisher:
     def _older(self, site: str) -> Iterable[RoutesVersion]:
         return stored_routes.history(self._store, site)
 
-    async def _made(self, composed: Composed) -> Published:
+    async def _made(self, composed: Composed, stored: StoredConfig) -> Published:
         for fault in composed.faults:
             log.error("stored_destination_not_in_force", fault=fault)
         for note in composed.notes:
@@ -174,7 +175,8 @@ class Publisher:
         with suppress(BadSecretKey):  # whoever needs the key says so
             await tell_key(self._store, self._writer, Path(self._server.data_dir), self._env)
         sealers = _sealers(composed.config, self._load_keys)
-        version = await publish_version(self._store, self._writer, composed.config, self._observer)
+        routes = numbers_in_force(self._store, self._file, stored)
+        version = await publish_version(self._store, self._writer, composed.config, self._observer, routes)
         self._known = frozenset(composed.faults)
         senders = Senders((site.id, one) for site in composed.config.sites for one in site.sources)
         tags = tags_of(composed.config, self._loader)

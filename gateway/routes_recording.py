@@ -22,13 +22,27 @@ AUTHOR: Final = "config"
 NO_ROUTES: Final = b"[]"
 
 
-async def record_declared(store: Store, writer: Writer, config: Config, at_ms: int) -> int | None:
-    """`config`: the file's alone. The number of the stored version that this made last; None: nothing changed."""
-    number = None
+async def record_declared(store: Store, writer: Writer, config: Config, at_ms: int) -> tuple[int, ...]:
+    """`config`: the file's alone. The numbers of the stored versions that this made."""
+    made = []
     for site in config.sites:
         if _wanted(site, stored_routes.newest(store, site.id), stored_config.latest(store).config) is not None:
-            number = await _record(writer, site, at_ms) or number
-    return number
+            made.append(await _record(writer, site, at_ms))
+    return tuple(number for number in made if number is not None)
+
+
+def numbers_in_force(store: Store, config: Config, stored: StoredConfig) -> dict[str, int]:
+    """By site the version of its routes; sites that never had any are left out. `config`: the file's alone, whose
+    routes are in the history."""
+    found: dict[str, int] = {}
+    for site in config.sites:
+        published = next((one.version for one in stored.routes if one.site == site.id), None)
+        newest = stored_routes.newest(store, site.id)
+        if published is not None and not site.routes:
+            found[site.id] = published
+        elif newest is not None:
+            found[site.id] = newest.number
+    return found
 
 
 async def _record(writer: Writer, site: SiteSettings, at_ms: int) -> int | None:

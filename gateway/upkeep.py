@@ -2,6 +2,7 @@
 its configuration."""
 
 import hashlib
+from collections.abc import Mapping
 
 import msgspec
 import trio
@@ -36,14 +37,21 @@ async def watch_room(writer: ThreadWriter, observer: Observer) -> None:
         await trio.sleep(ROOM_S)
 
 
-async def publish_version(store: Store, writer: Writer, config: Config, observer: Observer) -> int:
-    """The number of this configuration: a new one if it differs from the last. Secrets count, but are not kept."""
+async def publish_version(
+    store: Store, writer: Writer, config: Config, observer: Observer, routes: Mapping[str, int]
+) -> int:
+    """The number of this configuration: a new one if it differs from the last. Secrets count, but are not kept.
+    `routes`: by site the version of its routes."""
     digest = hashlib.sha256(repr(config.sites).encode())
+    if routes:
+        digest.update(msgspec.json.encode(routes, order="deterministic"))
     for secret in secrets_of(config):
         digest.update(hashlib.sha256(secret.reveal().encode()).digest())
     summary = {site.id: [f"{one.id} ({one.platform})" for one in site.destinations] for site in config.sites}
     text = msgspec.json.encode(summary).decode()
-    told = await versions.publish(store, writer, at_ms=wall_ms(), fingerprint=digest.hexdigest(), summary=text)
+    told = await versions.publish(
+        store, writer, at_ms=wall_ms(), fingerprint=digest.hexdigest(), summary=text, routes=routes
+    )
     for _ in range(told.unreadable):
         observer.unreadable_row(versions.NAME)
     return told.version

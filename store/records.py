@@ -229,6 +229,7 @@ class VersionRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     since_ms: int
     fingerprint: str  # SHA-256 of all settings
     summary: str  # what it declares, for people
+    routes: dict[str, int] = {}  # site -> version of its routes
 
 
 class StoredDestination(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -5,16 +5,21 @@ too. A version that cannot be read is passed over, and set aside when the next o
 the gateway starts.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from msgspec import Struct
 
 from store import keys
-from store.env import Store
+from store.env import Store, fetch
 from store.errors import Unreadable
 from store.records import VERSION, VersionRow
 from store.writer import Writer, WriteTxn
 
 PREFIX = b"version\x00"
 NAME = "config"
+NO_ROUTES: Final[Mapping[str, int]] = MappingProxyType({})
 KEPT = 1_000  # each change of a destination makes one, and every reading command reads them all
 
 
@@ -34,7 +39,16 @@ def latest(store: Store) -> VersionRow | None:
     return next(reversed(history(store)), None)
 
 
-async def publish(store: Store, writer: Writer, *, at_ms: int, fingerprint: str, summary: str) -> Published:
+def version(store: Store, number: int) -> VersionRow | None:
+    """None where there is none, or it cannot be read."""
+    with store.read() as txn:
+        raw = fetch(txn, store.dbs[NAME], PREFIX + keys.u64(number))
+    return _read(raw) if raw is not None else None
+
+
+async def publish(
+    store: Store, writer: Writer, *, at_ms: int, fingerprint: str, summary: str, routes: Mapping[str, int] = NO_ROUTES
+) -> Published:
     """The number of this configuration's version: the last one's if nothing changed, else a new one, on disk."""
     rows = _rows(store)
     damaged = [(key, raw) for key, raw, row in rows if row is None]
@@ -43,7 +57,9 @@ async def publish(store: Store, writer: Writer, *, at_ms: int, fingerprint: str,
         return Published(version=last.version)
     is_new = last is None or last.fingerprint != fingerprint
     version = last.version if last is not None else _number(rows[-1][0]) if rows else 0
-    row = VersionRow(version=version + is_new, since_ms=at_ms, fingerprint=fingerprint, summary=summary)
+    row = VersionRow(
+        version=version + is_new, since_ms=at_ms, fingerprint=fingerprint, summary=summary, routes=dict(routes)
+    )
 
     def apply(write: WriteTxn) -> None:
         for key, raw in damaged:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from actors.event import Event
 from gateway.commands.story import Facts
-from store import journeys, keys, ledger
+from store import journeys, keys, ledger, versions
 from store.env import Store, fetch
 from store.errors import Unreadable
 from store.mailbox import body_at
@@ -56,7 +56,13 @@ def facts_of(store: Store, key: bytes) -> Facts | None:
         first=body_of(store, row.shard, row.sequence),
         deliveries={one.destination: one.row for one in deliveries},
         conversion=tuple(journeys.versions(store, key)),
+        routes_version=_routes_version(store, row),
     )
+
+
+def _routes_version(store: Store, row: EventRow) -> int:
+    found = versions.version(store, row.version) if row.version else None
+    return found.routes.get(row.site, 0) if found is not None else 0
 
 
 def followed(store: Store, key: bytes) -> bytes:

@@ -35,6 +35,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     first: Event | None  # the first copy as it arrived
     deliveries: Mapping[str, DeliveryRow | None] = {}
     conversion: tuple[ConversionRow, ...] = ()  # all versions that are kept, the newest last
+    routes_version: int = 0  # that decided; 0: the defaults, or it is not known any more
 
 
 class CopyStory(Struct, frozen=True, kw_only=True):
@@ -112,6 +113,8 @@ class Story(Struct, frozen=True, kw_only=True):
     identity: tuple[Identifier, ...] = ()
     consent: Mapping[str, str] = {}
     consent_from: str = ""
+    version: int = 0  # of the configuration that decided; 0: none did yet, or an earlier release
+    routes_version: int = 0  # of the site's routes in it; 0: the defaults
     destinations: tuple[DestinationStory, ...] = ()
     conversion: ConversionStory | None = None  # where it is one: its path and credit
 
@@ -144,6 +147,8 @@ def tell(facts: Facts, platforms: Mapping[tuple[str, str], str], asked_for: str 
         identity=tuple(_identity(event, row.fields_from)) if event is not None else (),
         consent=row.consent,
         consent_from=row.consent_from,
+        version=row.version,
+        routes_version=facts.routes_version,
         destinations=destinations,
         conversion=conversion_story(facts.conversion, _sent(facts, platforms)),
     )

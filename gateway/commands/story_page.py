@@ -37,6 +37,7 @@ def _parts(story: Story) -> Iterator[RenderableType]:
     yield _line(_consent(story))
     if story.status not in ("held", "merged", "duplicate"):
         yield _title("Destinations")
+        yield from _decided(story)
         for one in story.destinations:
             yield from _destination(one, story.received_at)
         if not story.destinations:
@@ -44,6 +45,13 @@ def _parts(story: Story) -> Iterator[RenderableType]:
     if story.conversion is not None:
         yield _title("Attribution")
         yield from (_indented(part) for part in conversion_parts(story.conversion))
+
+
+def _decided(story: Story) -> Iterator[RenderableType]:
+    """By which version; gateway routes tells what that one said."""
+    if story.version:
+        routes = f"version {story.routes_version} of its routes" if story.routes_version else "the default routes"
+        yield _line(f"decided by version {story.version} of the configuration, with {routes}")
 
 
 def _head(story: Story) -> Text:

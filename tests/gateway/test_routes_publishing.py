@@ -7,12 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+import trio.lowlevel
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from gateway.routes_control import RoutesControl
 from store import keys
 from store.records import STORED_CONFIG
+from store.writer import Apply, Ticket
 from tests.gateway.controlling import META
 from tests.gateway.test_publishing import Publishing
 
@@ -176,3 +178,22 @@ async def test_a_store_whose_document_is_lost_asks_the_history(tmp_path: Path) -
     assert worker.routes() == ["all"]
     assert {"stored_config_unreadable", "stored_destination_not_in_force"} <= {one["event"] for one in logs}
     worker.store.close()
+
+
+async def test_a_change_that_comes_while_the_file_is_recorded_is_not_missed(
+    worker: Routed, autojump_clock: MockClock
+) -> None:
+    other = worker.another()
+    worker.edit(OUTLET, DECLARED + OUTLET)
+    await trio.lowlevel.checkpoint()
+    inner = worker.writer.submit
+
+    def submit(apply: Apply) -> Ticket:
+        worker.writer.submit = inner  # type: ignore[method-assign]  # once
+        trio.lowlevel.spawn_system_task(other.connect, "shop", META)
+        return inner(apply)
+
+    worker.writer.submit = submit  # type: ignore[method-assign]  # another process comes in between
+    await worker.publisher.reload()
+    await trio.sleep(1)
+    assert worker.ids() == ["ga4-file", "meta"]
