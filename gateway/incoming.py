@@ -21,6 +21,7 @@ from actors.names import canonical_name
 from gateway.checks import EPOCH, first_problem
 from gateway.consent_form import Read, read_consent, with_gpc
 from gateway.form import CustomForm, EventForm, Id, ItemForm, PageForm, UserForm, decode_form, text_of
+from gateway.halves import mark_of, with_halves, without_halves
 from gateway.intake import Intake
 from gateway.invalid import Invalid, invalid_field, invalid_json
 from gateway.person import user_data_of
@@ -65,6 +66,22 @@ _ARRAY: msgspec.json.Decoder[list[Raw]] = msgspec.json.Decoder(list[Raw])
 
 def parse_body(body: bytes, max_events: int = MAX_EVENTS) -> Body | Invalid:
     """The events of a request, each to be given to `to_event`. Invalid: the request as a whole is refused."""
+    found = _parsed(body, max_events)
+    if isinstance(found, Invalid) and found.code == "invalid_json" and b"\\u" in body:
+        return _marked(body, max_events) or found
+    return found
+
+
+def _marked(body: bytes, max_events: int) -> Body | None:
+    """A batch in which halves of characters spoil the events that hold them, and no others."""
+    mark = mark_of(body)
+    found = None if mark is None else _parsed(without_halves(body, mark), max_events)
+    if mark is None or not isinstance(found, Body) or not found.is_batch:
+        return None
+    return msgspec.structs.replace(found, events=tuple(Raw(with_halves(bytes(one), mark)) for one in found.events))
+
+
+def _parsed(body: bytes, max_events: int) -> Body | Invalid:
     try:
         if body.lstrip(b" \t\r\n")[:1] == b"[":
             return _batch(_ARRAY.decode(body), _Envelope(), max_events)

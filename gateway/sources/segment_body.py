@@ -4,13 +4,13 @@ Source: contracts/segment.md, sections 1 and 2, read 2026-11-20. Every field of 
 another type: what it means is decided where it is read.
 """
 
-import re
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
 
 from gateway.form import is_too_deep
+from gateway.halves import without_halves
 from gateway.invalid import Invalid, invalid_field, invalid_json
 
 MESSAGE_BYTES: Final = 32 * 1024
@@ -49,11 +49,6 @@ class Envelope(Struct, frozen=True, kw_only=True, rename="camel"):
     integrations: Any = None
 
 
-REPLACEMENT: Final = rb"\ufffd"
-# A whole pair and any other escape stay as they are; what the group holds is half a pair.
-_ESCAPE: Final = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
-)
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 _MESSAGE = msgspec.json.Decoder(Message)
 
@@ -63,7 +58,7 @@ def read_envelope(body: bytes, *, is_batch: bool) -> Envelope | Invalid:
     try:
         envelope = _ENVELOPE.decode(body)
     except msgspec.DecodeError as error:
-        repaired = _without_halves(body)
+        repaired = without_halves(body)  # one half of a character would spoil its whole batch
         return invalid_json(error) if repaired == body else read_envelope(repaired, is_batch=is_batch)
     except (UnicodeDecodeError, RecursionError) as error:
         return invalid_json(error)
@@ -75,12 +70,6 @@ def read_envelope(body: bytes, *, is_batch: bool) -> Envelope | Invalid:
         text = f"{len(envelope.batch)} messages; give at most {MAX_MESSAGES} in one request"
         return Invalid(code="too_many_events", field="batch", message=text)
     return envelope
-
-
-def _without_halves(body: bytes) -> bytes:
-    """The body without halves of characters: JavaScript cuts a text within an emoji, and writes the half as an escape
-    that no text can hold. One of them would spoil its whole batch."""
-    return _ESCAPE.sub(lambda found: REPLACEMENT if found[1] else found[0], body)
 
 
 def read_message(raw: Raw, envelope: Envelope, call: str | None) -> Message | Invalid:

@@ -119,6 +119,31 @@ def test_malformed_json_is_refused(raw: bytes) -> None:
     assert isinstance(read(raw), Invalid)
 
 
+HALF = rb'{"event_name": "\ud83d"}'
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        HALF,
+        rb'{"event_name": "x", "custom_data": {"\uDE00": 1}}',
+        rb'{"event_name": "x", "ignored": ["\ud83d \ud83d\ude00"]}',
+    ],
+)
+@pytest.mark.parametrize("wrap", [b"[%s]", rb'{"events": [%s], "cookies": "_ga=\ud83d"}'])
+def test_half_a_character_is_refused_with_its_own_event_and_no_other(bad: bytes, wrap: bytes) -> None:
+    good = rb'{"event_name": "\ud83d\ude00", "custom_data": {"a": "\\ud83d \ufdd0"}}'
+    body = parse_body(wrap % b",".join([good, bad, good]))
+    assert isinstance(body, Body)
+    assert [isinstance(read(bytes(raw)), Invalid) for raw in body.events] == [False, True, False]
+    assert bytes(body.events[0]) == good
+
+
+def test_a_body_that_holds_every_mark_is_refused_whole() -> None:
+    marks = b"".join(rb"\uFD%02x" % number for number in range(0xD0, 0xF0))
+    assert isinstance(parse_body(b'[%s, {"event_name": "%s"}]' % (HALF, marks)), Invalid)
+
+
 @pytest.mark.parametrize(("levels", "is_taken"), [(32, True), (33, False)])
 def test_an_event_has_at_most_32_levels(levels: int, is_taken: bool) -> None:
     inner = levels - 2  # the event and custom_data are two
