@@ -2,6 +2,8 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -9,10 +11,13 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from build_hook import sdk
 from tests.e2e.shop_server import Shop, serving_shop
+from tests.gateway.sources.shopify_hooks import SOURCE, deliver
 from tests.support.running import META, Running, running_gateway, running_simulator, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+VISITOR = "0123456789abcdef0123456789abcdef"
+FBP = "fb.1.1795168512000.1098115397"
 CLICKED = "/?utm_source=google&gclid=Cj0ExampleClick&fbclid=IwAR2exampleClick_aB-9"
 
 
@@ -203,3 +208,88 @@ def test_a_withdrawal_is_told_and_nothing_follows_it(world: World) -> None:
     page.evaluate("gw.product_viewed({id: 'TEA-250'})")
     page.wait_for_timeout(300)
     assert (world.names(), page.evaluate("localStorage.length")) == (["PageView"], 0)
+
+
+# --- the SDK is blocked, the shop's webhook arrives ---
+
+
+@pytest.fixture(scope="module")
+def shopify(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shop, Running]]:
+    """A shop where nobody need be asked, so that a webhook, which carries no consent, goes out."""
+    folder = tmp_path_factory.mktemp("shopify")
+    with (
+        running_simulator(folder) as simulator,
+        serving_shop() as shop,
+        running_gateway(
+            folder, destinations=META, site="purchase_hold_s = 0\n" + SOURCE, origin=shop.origin, simulator=simulator
+        ) as gateway,
+    ):
+        shop.gateway = gateway.url
+        yield shop, gateway
+
+
+def test_an_order_reaches_the_platform_by_its_webhook_alone_where_the_sdk_is_blocked(
+    shopify: tuple[Shop, Running], browser: Any
+) -> None:
+    shop, gateway = shopify
+    context = browser.new_context()
+    world = World(shop, gateway, context)
+    context.route("**/sdk.js", lambda route: route.abort())
+    page = context.new_page()
+    for path in (CLICKED, "/oolong.html", "/thanks.html"):
+        page.goto(shop.origin + path)
+        page.wait_for_load_state()
+    assert (world.posts(), world.faults) == ([], []), "the page works on without it"
+    context.close()
+    order = {
+        "id": 1001,
+        "checkout_token": "t1001",
+        "created_at": datetime.now(UTC).isoformat(),
+        "total_price": "54.90",
+        "currency": "EUR",
+        "landing_site": CLICKED,
+        "note_attributes": [{"name": "gw_anonymous_id", "value": VISITOR}, {"name": "gw_fbp", "value": FBP}],
+        "line_items": [{"variant_id": 7, "quantity": 2, "price": "25.00"}],
+    }
+    assert deliver(gateway, "orders/create", order).status_code == 200
+    world.wait_names("Purchase")
+    [sent] = world.events()
+    assert (sent["event_id"], sent["custom_data"]["value"]) == ("purchase.t1001", 54.9)
+    told = sent["user_data"]
+    assert told["fbc"].endswith(".IwAR2exampleClick_aB-9"), "by the page where they landed"
+    assert (told["fbp"], sha256(VISITOR.encode()).hexdigest() in told["external_id"]) == (FBP, True)
+
+
+# --- a browser that caps what scripts store ---
+
+
+def test_a_visitor_stays_the_same_when_a_browser_drops_script_storage_after_a_week(world: World) -> None:
+    """As Safari does: what scripts stored is gone after 7 days, a cookie of the server lives."""
+    page = world.open(CLICKED)
+    page.evaluate("document.cookie = '_fbp=fb.1.1795168512000.1; max-age=604800; path=/'")
+    page.click("#accept")
+    world.wait_names("PageView")
+    [own] = wait_until(lambda: [one for one in world.context.cookies() if one["name"] == "_gw_vid"])
+    week_s = page.evaluate("Date.now() / 1000") + 7 * 86_400
+    kept = [one for one in world.context.cookies() if one["httpOnly"] and one["expires"] > week_s]
+    assert [one["name"] for one in kept] == ["_gw_vid"]
+    page.close()
+    _forget_scripts(world)
+    page = world.open("/oolong.html")
+    page.click("#accept")
+    page.click("#add")
+    world.wait_names("PageView", "PageView", "ViewContent", "AddToCart")
+    people = {tuple(event["user_data"]["external_id"]) for event in world.events()}
+    assert people == {(sha256(own["value"].encode()).hexdigest(),)}
+
+
+def _forget_scripts(world: World) -> None:
+    """All that scripts stored, cookies too; what the server set stays."""
+    kept = [one for one in world.context.cookies() if one["httpOnly"]]
+    page = world.context.new_page()
+    page.route("**/*", lambda route: route.fulfill(body="a page without the SDK"))
+    page.goto(world.shop.origin)
+    page.evaluate("localStorage.clear()")
+    page.close()
+    world.context.clear_cookies()
+    world.context.add_cookies(kept)
