@@ -26,7 +26,7 @@ def event_of(body: Mapping[str, Any], item_id: ItemId) -> dict[str, Any] | None:
     """The event as JSON of the public form; None where Shopify's means nothing here."""
     told = part(body, "event")
     name = text(told.get("name"))
-    if name is None or told.get("type") not in TYPES or name in SILENT:
+    if name is None or text(told.get("type")) not in TYPES or name in SILENT:
         return None
     data = part(told, "data")
     checkout = part(data, "checkout")
@@ -99,7 +99,7 @@ def _carried(told: Mapping[str, Any]) -> dict[str, str]:
     """What the SDK on the shop's pages wrote into the cart, as attributes."""
     data = part(told, "data")
     attributes = [*rows(part(data, "checkout"), "attributes"), *rows(part(data, "cart"), "attributes")]
-    named = {one.get("key"): value for one in attributes if (value := text(one.get("value"))) is not None}
+    named = {text(one.get("key")): value for one in attributes if (value := text(one.get("value"))) is not None}
     return {name: named[PREFIX + name] for name in CARRIED if PREFIX + name in named}
 
 

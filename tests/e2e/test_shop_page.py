@@ -292,4 +292,4 @@ def _forget_scripts(world: World) -> None:
     page.evaluate("localStorage.clear()")
     page.close()
     world.context.clear_cookies()
-    world.context.add_cookies(kept)
+    world.context.add_cookies([{"name": one["name"], "value": one["value"], "url": world.gateway.url} for one in kept])

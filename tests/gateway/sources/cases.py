@@ -77,10 +77,12 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [at, *(place for key, one in inner for place in places(one, (*at, key)))]
 
 
-def mutations(worked: Any) -> st.SearchStrategy[list[bytes]]:
-    """20 times the worked payload with some places changed to anything, or cut short."""
+def mutations(worked: Any, bodies: int = 20) -> st.SearchStrategy[list[bytes]]:
+    """So many times the worked payload with some places changed to anything, or cut short."""
     found = places(worked)
-    return st.randoms(use_true_random=False).map(lambda random: [_mutated(worked, found, random) for _ in range(20)])
+    return st.randoms(use_true_random=False).map(
+        lambda random: [_mutated(worked, found, random) for _ in range(bodies)]
+    )
 
 
 def _mutated(worked: Any, found: list[tuple[Any, ...]], random: Random) -> bytes:
