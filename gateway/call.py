@@ -27,6 +27,8 @@ BODY_BYTES: Mapping[str, int] = MappingProxyType(
         "/": 1024 * KIB,
         "/i": 64 * KIB,
         "/i/identify": 64 * KIB,
+        "/i/consent": 64 * KIB,
+        "/v1/consent": 64 * KIB,
         "/i/shopify": 64 * KIB,
         "/i.gif": 0,
     }

@@ -11,7 +11,18 @@ from gateway.answers import error_answer
 from gateway.call import SEGMENT_PATHS, Answer, Call
 from gateway.edge import Edge
 from gateway.links import PREFIX as LINKS
-from gateway.sources import browser, events_api, hooks, links, pixel, pixel_gif, segment, segment_settings, server
+from gateway.sources import (
+    browser,
+    consent,
+    events_api,
+    hooks,
+    links,
+    pixel,
+    pixel_gif,
+    segment,
+    segment_settings,
+    server,
+)
 
 Source = Callable[[Edge, Call], Awaitable[Answer]]
 
@@ -19,6 +30,8 @@ SOURCES: Mapping[str, Source] = {
     "/v1/events": server.collect,
     "/i": browser.collect,
     "/i/identify": browser.identify,
+    "/i/consent": consent.of_browser,
+    "/v1/consent": consent.of_server,
     "/i/shopify": pixel.collect,
     "/": events_api.collect,
     **dict.fromkeys(SEGMENT_PATHS, segment.collect),

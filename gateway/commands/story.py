@@ -115,6 +115,7 @@ class Story(Struct, frozen=True, kw_only=True):
     consent_from: str = ""
     version: int = 0  # of the configuration that decided; 0: none did yet, or an earlier release
     routes_version: int = 0  # of the site's routes in it; 0: the defaults
+    consent_version: int = 0  # of what its visitor had said; 0: nothing
     destinations: tuple[DestinationStory, ...] = ()
     conversion: ConversionStory | None = None  # where it is one: its path and credit
 
@@ -149,6 +150,7 @@ def tell(facts: Facts, platforms: Mapping[tuple[str, str], str], asked_for: str 
         consent_from=row.consent_from,
         version=row.version,
         routes_version=facts.routes_version,
+        consent_version=row.consent_version,
         destinations=destinations,
         conversion=conversion_story(facts.conversion, _sent(facts, platforms)),
     )

@@ -113,7 +113,8 @@ def _identity(story: Story) -> Iterator[RenderableType]:
 def _consent(story: Story) -> str:
     choices = ", ".join(f"{purpose} {choice}" for purpose, choice in story.consent.items())
     told = FROM.get(story.consent_from, story.consent_from)
-    return f"{choices} ({told})" if choices else told
+    version = f", version {story.consent_version} of its visitor's" if story.consent_version else ""
+    return f"{choices} ({told}{version})" if choices else told
 
 
 def _destination(one: DestinationStory, received_at: str) -> Iterator[RenderableType]:

@@ -75,11 +75,11 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 async def collect(edge: Edge, call: Call) -> Answer:
-    request = _open(edge, call)
+    request = open_request(edge, call)
     if isinstance(request, Answer):
         return request
     edge.observer.event_received(request.caller.site.id, SOURCE, len(request.body.events))
-    intake = _intake(edge, call, request)
+    intake = intake_of(edge, call, request)
     read = [_read(raw, request.body.place(index), intake) for index, raw in enumerate(request.body.events)]
     errors = [event for event in read if isinstance(event, Invalid)]
     good = [event for event in read if isinstance(event, Event)]
@@ -93,18 +93,18 @@ async def collect(edge: Edge, call: Call) -> Answer:
         return failed
     ids = [event.event_id if isinstance(event, Event) else None for event in read]
     result = _Collected(visitor_id=request.visitor, session_id=session, event_ids=ids, errors=errors)
-    return _answer(edge, call, request, good[-1], msgspec.json.encode(result))
+    return answered(edge, call, request, good[-1], msgspec.json.encode(result))
 
 
 async def identify(edge: Edge, call: Call) -> Answer:
-    request = _open(edge, call)
+    request = open_request(edge, call)
     if isinstance(request, Answer):
         return request
     if len(request.body.events) > 1:
         rejected(edge, request.caller.site.id, SOURCE, "malformed")
         return error_answer(400, "too_many_events", f"{len(request.body.events)} events; give one at /i/identify")
     edge.observer.event_received(request.caller.site.id, SOURCE)
-    event = _identify_event(request.body.events[0], _intake(edge, call, request))
+    event = _identify_event(request.body.events[0], intake_of(edge, call, request))
     if isinstance(event, Invalid):
         rejected(edge, request.caller.site.id, SOURCE, "invalid_field")
         return Answer(status=400, headers=(JSON,), body=event.body())
@@ -118,10 +118,10 @@ async def identify(edge: Edge, call: Call) -> Answer:
         identity_id=identity_id(edge, event, request.state),
         known=is_known(event, request.state),
     )
-    return _answer(edge, call, request, event, msgspec.json.encode(result))
+    return answered(edge, call, request, event, msgspec.json.encode(result))
 
 
-def _open(edge: Edge, call: Call) -> Request | Answer:
+def open_request(edge: Edge, call: Call) -> Request | Answer:
     """Key, origin, room and rate; then who the visitor is."""
     raw = plain_body(call, BODY_BYTES)
     body = parse_body(raw) if not isinstance(raw, Answer) else raw
@@ -173,7 +173,7 @@ def _landed(raw: Raw, intake: Intake) -> Intake:
     return msgspec.structs.replace(intake, landing_url=url) if isinstance(url, str) else intake
 
 
-def _intake(edge: Edge, call: Call, request: Request) -> Intake:
+def intake_of(edge: Edge, call: Call, request: Request) -> Intake:
     site = request.caller.site
     intake = Intake(
         site=site.id,
@@ -206,7 +206,7 @@ def _identify_event(raw: Raw, intake: Intake) -> Event | Invalid:
     return msgspec.structs.replace(event, event_name=IDENTIFY) if isinstance(event, Event) else event
 
 
-def _answer(edge: Edge, call: Call, request: Request, event: Event, body: bytes) -> Answer:
+def answered(edge: Edge, call: Call, request: Request, event: Event, body: bytes) -> Answer:
     site = request.caller.site
     headers = [JSON, ("cache-control", "no-store")]
     if may_set_cookie(event, request.state, site):

@@ -41,6 +41,22 @@ class _Result(Struct, frozen=True, kw_only=True):
 
 
 async def collect(edge: Edge, call: Call) -> Answer:
+    caller = admitted(edge, call)
+    if isinstance(caller, Answer):
+        return caller
+    raw, site = plain_body(call), caller.site
+    if isinstance(raw, Answer):
+        rejected(edge, site.id, SOURCE, unread(raw))
+        return raw
+    body = parse_body(raw)
+    if isinstance(body, Invalid):
+        rejected(edge, site.id, SOURCE, unread(body))
+        return Answer(status=400, headers=(JSON,), body=body.body())
+    return await _take_all(edge, site, caller, body)
+
+
+def admitted(edge: Edge, call: Call) -> Caller | Answer:
+    """Key, room and rate."""
     key = _write_key(call)
     site = edge.snapshot.site_by_write_key(key) if key is not None else None
     if key is None or site is None:
@@ -56,20 +72,11 @@ async def collect(edge: Edge, call: Call) -> Answer:
     if refused is not None:
         rejected(edge, site.id, SOURCE, "rate_limited")
         return refused
-    raw = plain_body(call)
-    if isinstance(raw, Answer):
-        rejected(edge, site.id, SOURCE, unread(raw))
-        return raw
-    body = parse_body(raw)
-    if isinstance(body, Invalid):
-        rejected(edge, site.id, SOURCE, unread(body))
-        return Answer(status=400, headers=(JSON,), body=body.body())
-    return await _take_all(edge, site, caller, body)
+    return caller
 
 
-async def _take_all(edge: Edge, site: Site, caller: Caller, body: Body) -> Answer:
-    edge.observer.event_received(site.id, SOURCE, len(body.events))
-    intake = Intake(
+def intake_of(edge: Edge, site: Site) -> Intake:
+    return Intake(
         site=site.id,
         source=SOURCE,
         received_at_ms=edge.now_ms(),
@@ -77,6 +84,11 @@ async def _take_all(edge: Edge, site: Site, caller: Caller, body: Body) -> Answe
         default_country=site.default_country,
         sealer=edge.sealers.get(site.id),
     )
+
+
+async def _take_all(edge: Edge, site: Site, caller: Caller, body: Body) -> Answer:
+    edge.observer.event_received(site.id, SOURCE, len(body.events))
+    intake = intake_of(edge, site)
     parsed = [_read(raw, body.place(index), intake) for index, raw in enumerate(body.events)]
     good = [event for event in parsed if isinstance(event, Event)]
     if len(good) < len(parsed):
