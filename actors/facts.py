@@ -10,17 +10,17 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from msgspec import Struct
 
 from actors.event import Event
-from actors.expressions import Size, plain, size_of
+from actors.expressions import Size, plain
 from actors.paths import BadPath, Path, canonical, is_digest_set, look
 
 if TYPE_CHECKING:
     import cel
 
 LONG_CHARS: Final = 1_000  # a text that is worth counting
+MOST_DEPTH: Final = 64  # of a value in a value
 MOST_NODES: Final = 4_000  # values in one field: an order of 500 items has as many
 
 Getter = Callable[["Facts"], Any]
@@ -118,9 +118,10 @@ class Names:
 
 
 class Handed:
-    """One event's values. `sizes`: of the lists and objects among them; `too_large`: what is not handed over."""
+    """One event's values. `sizes`: of the lists, objects and long texts among them; `too_large`: what is not handed
+    over."""
 
-    __slots__ = ("context", "is_large", "sizes", "too_large")
+    __slots__ = ("context", "large", "sizes", "too_large")
 
     def __init__(self, names: Names, facts: Facts) -> None:
         from cel import Context  # loaded by whoever compiled an expression
@@ -134,30 +135,47 @@ class Handed:
             if value is not None:
                 values[named.value] = self._handed(named.value, value)
         self.context: cel.Context = Context(variables=values)
-        self.is_large = bool(self.sizes or self.too_large)
+        self.large = self.sizes.keys() | self.too_large
 
     def _handed(self, name: str, value: Any) -> Any:
-        if isinstance(value, str):
+        kind = type(value)
+        if kind is str:
             if len(value) > LONG_CHARS:
                 self.sizes[name] = Size(nodes=1, text_bytes=len(value))
             return value
-        found = plain(_without_absent(msgspec.to_builtins(value, builtin_types=(Decimal,))))
-        if isinstance(found, dict | list):
-            size = size_of({"": found})
-            if size is None or size.nodes > MOST_NODES:
-                self.too_large.add(name)
-                return None
+        if kind is bool or kind is float:
+            return value
+        if kind is Decimal:
+            return float(value)
+        size = Size()
+        found = _plain(value, size, MOST_DEPTH)
+        if size.nodes > MOST_NODES:
+            self.too_large.add(name)
+            return None
+        if kind is not int:
             self.sizes[name] = size
         return found
 
 
-def _without_absent(value: Any) -> Any:
-    """A null is a field that is not there."""
-    if isinstance(value, dict):
-        return {name: _without_absent(inner) for name, inner in value.items() if inner is not None}
+def _plain(value: Any, size: Size, levels: int) -> Any:
+    """As CEL takes it, counted on the way. A null within is a field that is not there; what is past the bounds is not
+    followed."""
+    size.nodes += 1
+    if isinstance(value, str):
+        size.text_bytes += len(value)
+        return value
+    if not isinstance(value, dict | list | tuple | Struct):
+        return plain(value)
+    if not levels or size.nodes > MOST_NODES:
+        size.nodes = MOST_NODES + 1
+        return None
     if isinstance(value, list | tuple):
-        return [_without_absent(inner) for inner in value]
-    return value
+        size.longest = max(size.longest, len(value))
+        return [_plain(one, size, levels - 1) for one in value]
+    if isinstance(value, Struct):
+        value = {name: getattr(value, name) for name in value.__struct_fields__}
+    size.longest = max(size.longest, len(value))
+    return {str(name): _plain(one, size, levels - 1) for name, one in value.items() if one is not None}
 
 
 def _checked(names: Path, *, is_asked: bool) -> Path:

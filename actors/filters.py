@@ -38,7 +38,7 @@ class Filter:
         self._is_simple = is_simple(self._expression)
 
     def evaluate(self, handed: Handed, budget: Budget) -> bool | Failed:
-        if not self._is_simple or handed.is_large:
+        if not (self._is_simple and self._used.isdisjoint(handed.large)):
             failed = too_much(self._expression, self._used, handed, budget)
             if failed is not None:
                 return failed
@@ -87,7 +87,7 @@ class Value:
 
     def evaluate(self, handed: Handed, budget: Budget) -> Any | Missing | Failed:
         """As JSON has it; None for null. Missing where a field that it needs is not there."""
-        if not self._is_simple or handed.is_large:
+        if not (self._is_simple and self._used.isdisjoint(handed.large)):
             failed = too_much(self._expression, self._used, handed, budget)
             if failed is not None:
                 return failed

@@ -30,7 +30,7 @@ def asking_of(processing: Processing, site: Site, attribution: AttributionFacts 
     def sent() -> Event:
         return as_sent(processing.event, processing.consent, processing.session_id)
 
-    facts = msgspec.structs.replace(facts_of(processing.event, site), visitor=processing.met, attribution=attribution)
+    facts = facts_of(processing.event, site, processing.met, attribution)
     return Asking(processing.event, processing.consent, site, facts, sent)
 
 

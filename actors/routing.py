@@ -19,7 +19,7 @@ from actors.content import content_of
 from actors.destinations.base import Destination
 from actors.event import Consent, Event, is_bot, is_test
 from actors.expressions import Budget, Failed
-from actors.facts import AttributionFacts, Facts, Handed, VisitorFacts
+from actors.facts import NOTHING_MET, AttributionFacts, Facts, Handed, VisitorFacts
 from actors.filters import EVENT_BUDGET_US
 from actors.sampling import is_kept, rate_of
 from actors.snapshot import Site
@@ -94,10 +94,18 @@ class Asking:
         return msgspec.structs.replace(self.event, consent=self.consent)
 
 
-def facts_of(event: Event, site: Site) -> Facts:
-    """What the event alone tells."""
+def facts_of(
+    event: Event, site: Site, visitor: VisitorFacts = NOTHING_MET, attribution: AttributionFacts | None = None
+) -> Facts:
+    """What the event alone tells, and what is known beside it."""
     country = event.user_data.country
-    return Facts(event=event, site=site.id, country=country.strip().upper() if country else None)
+    return Facts(
+        event=event,
+        site=site.id,
+        visitor=visitor,
+        attribution=attribution,
+        country=country.strip().upper() if country else None,
+    )
 
 
 def facts_asked(asking: Asking | None) -> dict[str, Any]:
@@ -132,13 +140,26 @@ def decide(
 ) -> list[Decision]:
     """One decision per destination of the site, in their order. A test event is decided of their twins."""
     if not site.routes:
-        standing = standing_of(event, consent, site)
-        return [
-            Decision(destination=_id_for(event, destination), reason=_by_default(event, standing, destination, site))
-            for destination in site.destinations
-        ]
+        return _all_by_default(event, standing_of(event, consent, site), site)
     asking = Asking(event, consent, site, facts, sent)
     return [decide_one(asking, destination) for destination in site.destinations]
+
+
+def _all_by_default(event: Event, standing: consents.Standing, site: Site) -> list[Decision]:
+    """Most sites have no routes: what is the same for all destinations is asked once."""
+    if is_test(event) or barred(event, site) is not None:
+        return [
+            Decision(destination=_id_for(event, one), reason=_by_default(event, standing, one, site))
+            for one in site.destinations
+        ]
+    name, has_wishes = event.event_name, bool(event.integrations) or event.source == "events_api"
+    decided: list[Decision] = []
+    for one in site.destinations:
+        reason: NotRouted | None = unwanted(event, one) if has_wishes or not one.enabled else None
+        if reason is None:
+            reason = consents.refusal(standing, one) if one.takes(name) else "no_route"
+        decided.append(Decision(destination=one.id, reason=reason))
+    return decided
 
 
 def decide_one(asking: Asking, destination: Destination) -> Decision:
@@ -152,10 +173,10 @@ def decide_one(asking: Asking, destination: Destination) -> Decision:
     found = first_match(routes, asking, destination)
     if not isinstance(found, CompiledRoute):
         return Decision(destination=routed_to, reason=found.reason, route=found.route, words=found.words)
-    route = found.route
-    decided = Decision(destination=routed_to, route=route.id, sample_rate=rate_of(event, route.sample))
+    route, conversions = found.route, asking.site.attribution.conversions
+    decided = Decision(destination=routed_to, route=route.id, sample_rate=rate_of(event, route.sample, conversions))
     reason = consents.refusal(asking.standing, destination, route.consent)
-    if reason is None and not is_kept(event, route.sample, route.id):
+    if reason is None and not is_kept(event, route.sample, route.id, conversions):
         reason = "sampled"
     if reason is not None:
         return msgspec.structs.replace(decided, reason=reason)
@@ -216,10 +237,18 @@ def kept_from(event: Event, destination: Destination, site: Site) -> NotRouted |
     """Why no route may take the event there."""
     if is_test(event) and twin_of(destination) is None:
         return "test_event"
+    return barred(event, site) or unwanted(event, destination)
+
+
+def barred(event: Event, site: Site) -> NotRouted | None:
+    """Why no destination gets it."""
     if site.bots == "drop" and is_bot(event):
         return "bot"
-    if event.is_internal or event.event_name == IDENTIFY:
-        return "no_route"
+    return "no_route" if event.is_internal or event.event_name == IDENTIFY else None
+
+
+def unwanted(event: Event, destination: Destination) -> NotRouted | None:
+    """Why this destination does not get it: its sender, or the destination's own setting."""
     if event.source == "events_api" and _is_left_out(event, destination):
         return "no_route"
     if event.integrations and not _is_wanted(event.integrations, destination):

@@ -5,31 +5,27 @@ numbers (contracts/routing.md, section 4.5). A higher rate keeps all that a lowe
 """
 
 import hashlib
+from collections.abc import Collection
 from typing import Final
 
+from actors.attribution.settings import CONVERSIONS
 from actors.event import Event
 from actors.routes import Sample, SampleKey
 
 WHOLE: Final = 1 << 64
-# What platforms learn from, and what attribution counts (contracts/attribution.md, section 4).
-CONVERSIONS: Final = frozenset(
-    {
-        "purchase_placed", "lead_submitted", "subscription_started", "registration_completed", "contact_requested",
-        "application_submitted", "appointment_scheduled", "trial_started", "donation_made",
-    }
-)  # fmt: skip
 
 
-def is_kept(event: Event, sample: Sample, salt: str) -> bool:
-    """Whether the share keeps the event. `salt`: of its route, where the sample names none."""
-    if sample.rate >= 1 or (event.event_name in CONVERSIONS and not sample.allow_conversions):
-        return True
-    return sample.rate > 0 and number(sample.salt or salt, key_of(event, sample.key)) < threshold(sample.rate)
+def is_kept(event: Event, sample: Sample, salt: str, conversions: Collection[str] = CONVERSIONS) -> bool:
+    """Whether the share keeps the event. `salt`: of its route, where the sample names none.
+
+    `conversions`: names of events that platforms learn from; they are all kept unless the sample allows otherwise."""
+    rate = rate_of(event, sample, conversions)
+    return rate >= 1 or (rate > 0 and number(sample.salt or salt, key_of(event, sample.key)) < threshold(rate))
 
 
-def rate_of(event: Event, sample: Sample) -> float:
+def rate_of(event: Event, sample: Sample, conversions: Collection[str] = CONVERSIONS) -> float:
     """The share that the event stands for, once it is kept."""
-    return 1.0 if event.event_name in CONVERSIONS and not sample.allow_conversions else sample.rate
+    return 1.0 if event.event_name in conversions and not sample.allow_conversions else sample.rate
 
 
 def number(salt: str, key: str) -> int:

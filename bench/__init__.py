@@ -9,6 +9,7 @@ catalogue.py   whether every event ends rightly at every platform: catalogue_eve
 
 setting.py     what each bench is given; machine.py names the machine and shares its cores; report.py shows and writes
 encoding.py    what encoding one event costs at each platform
+routing.py     what deciding an event costs: default routes, filters, samples, transformations
 
 destinations.py  each platform's block of configuration
 gateway_process.py, hello.py, backlog.py    the processes that are measured, and what is read of them

@@ -9,7 +9,7 @@ from typing import Final
 import click
 from rich.console import Console
 
-from bench import catalogue, encoding, ingest, isolation, pipeline, recovery, report, sdk, state
+from bench import catalogue, encoding, ingest, isolation, pipeline, recovery, report, routing, sdk, state
 from bench.errors import BenchFailed
 from bench.report import Report
 from bench.setting import Setting, open_setting
@@ -25,6 +25,7 @@ BENCHES: Mapping[str, Callable[[Setting], Report]] = MappingProxyType(
         "isolation": isolation.run,
         "catalogue": catalogue.run,
         "encoding": encoding.run,
+        "routing": routing.run,
         "sdk": sdk.run,
     }
 )

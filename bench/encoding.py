@@ -59,10 +59,10 @@ class Match(Struct, frozen=True, kw_only=True):
 
 
 def run(setting: Setting) -> Report:
-    events = list(_events(QUICK_EVENTS if setting.is_quick else EVENTS))
+    events = list(catalogue_events(QUICK_EVENTS if setting.is_quick else EVENTS))
     rounds = QUICK_ROUNDS if setting.is_quick else ROUNDS
     with on_cores(setting.cores.server):
-        destinations = _destinations(setting.directory)
+        destinations = simulated_destinations(setting.directory)
         rows = [_row(one, events, rounds) for one in destinations]
         matches = [_match(one, events, rounds) for one in destinations] + [_coverage(events, rounds)]
     median_us = statistics.median(row.all_median_us for row in rows)
@@ -77,14 +77,14 @@ def run(setting: Setting) -> Report:
     return setting.report("encoding", METHOD, sections, [goal])
 
 
-def _destinations(directory: Path) -> Sequence[Destination]:
+def simulated_destinations(directory: Path) -> Sequence[Destination]:
     """As the gateway reads them from its configuration."""
     text = config(directory / "data", Platforms(0, "http://127.0.0.1:1"), tuple(PLATFORM_OF))
     read = load_config(directory / "config.toml", {}, text.encode())
     return snapshot_of(read).sites[SITE].destinations
 
 
-def _events(count: int) -> Iterator[Event]:
+def catalogue_events(count: int) -> Iterator[Event]:
     """As they come out of the door, with the plaintext that a sealed site would open."""
     now_ms = time.time_ns() // 1_000_000
     intake = Intake(site=SITE, source="server", received_at_ms=now_ms, make_id=lambda: "0" * 32)

@@ -12,7 +12,7 @@ from actors.content import read_content, with_content
 from actors.event import Consent, CustomData, Event, UserData
 from actors.facts import Facts, VisitorFacts
 from actors.routes import DropIf, EventName, Route, Sample, Set
-from actors.routing import Decision, decide
+from actors.routing import Decision, decide, refusal
 from tests.support.making import event, site
 from tests.support.platform import Single
 
@@ -172,3 +172,21 @@ def test_the_same_event_is_always_decided_alike(fields: list[dict[str, Any]], na
     one = event(name=name, custom_data=CustomData(value=value), user_data=UserData(anonymous_id="v"))
     first, again = (decided(*routes, of=one) for _ in range(2))
     assert first == again
+
+
+@given(
+    name=st.sampled_from(["page_viewed", "cart_viewed", "identify", "x"]),
+    source=st.sampled_from(["browser", "test", "server"]),
+    wishes=st.dictionaries(st.sampled_from(["one", "two", "all", "test"]), st.booleans(), max_size=2),
+    marketing=st.sampled_from([None, "granted", "denied"]),
+    score=st.sampled_from([0, 90]),
+    enabled=st.booleans(),
+)
+def test_a_site_without_routes_is_decided_as_each_destinations_default_says(
+    name: str, source: Any, wishes: dict[str, bool], marketing: Any, score: int, enabled: bool
+) -> None:
+    one = event(name=name, source=source, integrations=wishes, bot_score=score)
+    consent = Consent(marketing=marketing)
+    shop = site(Single(id="one", enabled=enabled), Single(id="two"), bots="drop", consent_default="denied")
+    wanted = [refusal(one, consent, destination, shop) for destination in shop.destinations]
+    assert [found.reason for found in decide(one, consent, shop)] == wanted
