@@ -6,6 +6,7 @@ time and random source: it changes its own state and tells `turn` the rest. Noth
 commit.
 """
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -83,6 +84,7 @@ class Processing(Struct, frozen=True, kw_only=True):
     is_merged: bool = False  # the event differs from what the log holds
     held_as: str | None = None  # event_id under which it waited for its twin
     facts: GapFacts | None = None  # of a conversion: what its visitor knew
+    visitors: tuple[str, ...] = ()  # of its identity: their touchpoints are a conversion's, too
     met: VisitorFacts = NOTHING_MET  # what filters may ask of its visitor; only where one of its site does
 
 
@@ -144,6 +146,11 @@ class Turn(Protocol):
 
     def mark(self, key: bytes, at_ms: int) -> None:
         """Notes with a touchpoint the first cart, checkout or lead after it."""
+        ...
+
+    def identity_changed(self, site: str, identities: Sequence[str], visitors: Sequence[str]) -> None:
+        """These visitors are the ones of one identity now, which has these ids: after a merge, and after a split by a
+        call for each part. Their conversions are computed anew."""
         ...
 
     def process(self, processing: Processing) -> None:

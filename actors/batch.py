@@ -4,7 +4,7 @@ What is known of events is read through `actors/sightings.py`. Writes are only c
 into one function for the writer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 import lmdb
@@ -225,6 +225,9 @@ class Batch:
 
     def withdrawn(self, site: str, visitor: str) -> None:
         self.denials[site, visitor] = None
+
+    def identity_changed(self, site: str, identities: Sequence[str], visitors: Sequence[str]) -> None:
+        self.writes.journeys.identity_changed(site, identities, visitors)
 
     def process(self, processing: Processing) -> None:
         self._processor.route(processing)

@@ -7,7 +7,7 @@ that neither makes a touchpoint nor converts costs nothing here.
 It knows no way back to its batch, as actors/sightings.py does not, and for the same reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -79,7 +79,7 @@ class Journeys:
     def mark(self, key: bytes, at_ms: int) -> None:
         self._touches.mark(key, at_ms)
 
-    def after(self, processing: Processing, event_key: bytes, visitors: list[str]) -> None:
+    def after(self, processing: Processing, event_key: bytes, visitors: Sequence[str]) -> None:
         """What a message, a conversion or what came after one changes. `visitors`: of the event's identity."""
         event = processing.event
         site = self._snapshot.sites.get(event.site)
@@ -105,11 +105,17 @@ class Journeys:
         result = row.results[MODELS.index(site.attribution.default_model)]
         return row.path[-1].channel, row.path[result.winner].channel
 
-    def identity_changed(self, site: str, visitors: list[str]) -> None:
-        """Identities of these visitors were merged or split: their conversions are computed anew."""
-        for visitor_id in visitors[:VISITORS_MOST]:
-            for key in self._index.since(keys.conversions_by(visitor_digest(site, visitor_id))):
-                self._recompute(keys.read_conversion_by(key), "identity", visitors)
+    def identity_changed(self, site: str, identities: Sequence[str], visitors: Sequence[str]) -> None:
+        """These visitors are the ones of one identity now, which has these ids: its conversions are computed anew."""
+        own = {visitor_digest(site, one) for one in visitors}
+        changed: dict[bytes, None] = {}
+        for one in list(own)[:VISITORS_MOST]:
+            for key in self._index.since(keys.conversions_by(one)):
+                changed[keys.read_conversion_by(key)] = None
+        for event_key in sorted(changed):
+            row = self._row(event_key)
+            if row is not None and _is_of(row, own, identities):
+                self._recompute(event_key, "identity", visitors)
 
     def reapply(self, event_key: bytes) -> None:
         """By the settings in force, the channels of its touchpoints included."""
@@ -141,7 +147,7 @@ class Journeys:
                 found[keys.read_conversion_by(key)] = None
         return list(found)
 
-    def _convert(self, processing: Processing, event_key: bytes, site: Site, visitors: list[str]) -> None:
+    def _convert(self, processing: Processing, event_key: bytes, site: Site, visitors: Sequence[str]) -> None:
         row = _blank(processing, site.attribution, visitors, self._now_ms)
         if self._note(signal_touch(processing, site, event_key)):
             row = msgspec.structs.replace(row, keys=(*row.keys, LinkKey("session", own_digest(event_key))))
@@ -173,7 +179,7 @@ class Journeys:
                     reached.setdefault(key, link.label)
         return reached, has_older
 
-    def _recompute(self, event_key: bytes, cause: Cause, visitors: list[str] | None = None) -> None:
+    def _recompute(self, event_key: bytes, cause: Cause, visitors: Sequence[str] | None = None) -> None:
         row = self._row(event_key)
         site = self._snapshot.sites.get(row.site) if row is not None else None
         if row is None or site is None or row.renewal_of or row.erased_at_ms:
@@ -225,8 +231,11 @@ class Journeys:
             self._keep_version(event_key, before)
         self._rows.set(keys.conversion(event_key), row)
         self._index.set(keys.conversion_at(row.site, row.occurred_at_ms, event_key), is_there=True)
-        for one in {*(link.digest for link in row.keys), *row.found_by}:
+        now = _leading(row)
+        for one in now:
             self._index.set(keys.conversion_by(one, row.occurred_at_ms, event_key), is_there=True)
+        for one in _leading(before) - now if before is not None else ():
+            self._index.set(keys.conversion_by(one, row.occurred_at_ms, event_key), is_there=False)
 
     def _keep_version(self, event_key: bytes, row: ConversionRow) -> None:
         """The first and the latest are kept."""
@@ -238,7 +247,7 @@ class Journeys:
         return self._rows.get(keys.conversion(event_key))
 
 
-def _blank(processing: Processing, rules: AttributionRules, visitors: list[str], now_ms: int) -> ConversionRow:
+def _blank(processing: Processing, rules: AttributionRules, visitors: Sequence[str], now_ms: int) -> ConversionRow:
     """A conversion before anything was computed: version 0."""
     event = processing.event
     data, site = event.custom_data, event.site
@@ -268,7 +277,18 @@ def _blank(processing: Processing, rules: AttributionRules, visitors: list[str],
     )
 
 
-def _with_visitors(row: ConversionRow, visitors: list[str]) -> tuple[LinkKey, ...]:
+def _leading(row: ConversionRow) -> set[bytes]:
+    """The digests that it is found by."""
+    return {*(link.digest for link in row.keys), *row.found_by}
+
+
+def _is_of(row: ConversionRow, visitors: set[bytes], identities: Sequence[str]) -> bool:
+    """Whether a conversion is its own visitor's, or without a visitor its identity's, of those."""
+    own = [link.digest for link in row.keys if link.label == "visitor"]
+    return own[0] in visitors if own else row.identity in identities
+
+
+def _with_visitors(row: ConversionRow, visitors: Sequence[str]) -> tuple[LinkKey, ...]:
     kept = [link for link in row.keys if link.label != "identity"]
     journey = [link for link in kept if link.label == "journey"]
     rest = [link for link in kept if link.label != "journey"]

@@ -54,7 +54,7 @@ class Processor:
         key = self._settle_copies(processing)
         covered = (event.site, event.source, event.event_name, coverage(event.user_data))
         writes.covered[covered] = writes.covered.get(covered, 0) + 1
-        writes.journeys.after(processing, key, [])
+        writes.journeys.after(processing, key, processing.visitors)
         site = self._snapshot.sites.get(event.site)
         if site is not None and is_conversion(event, site.attribution):
             writes.traffic.converted(event)

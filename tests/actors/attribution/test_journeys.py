@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,12 +11,17 @@ import trio.testing
 from actors.attribution.paths import confidence, summary
 from actors.attribution.settings import AttributionRules, ChannelRule
 from actors.event import Consent, CustomData, EmailDigests, Event, Page, UserData
+from actors.indexed import Put
+from actors.journeys import Journeys
+from gateway import privacy
+from gateway.identifiers import Identifier, identifier
+from gateway.privacy import Ask
 from gateway.reattributing import Reattributing
 from store import journeys, keys
 from store.journey_records import MODELS, VERSIONS_KEPT, ConversionRow, TouchRow
 from store.purge import apply
 from store.purge_journeys import touches as touches_plan
-from store.writer import commit
+from store.writer import WriteTxn, commit
 from tests.support.making import DAY_MS, START_MS, VISITOR, event, purchase, site, snapshot
 from tests.support.platform import Single
 from tests.support.world import World
@@ -321,3 +327,43 @@ async def test_versions_are_kept_within_bounds_the_first_among_them(
     kept = [row.version for row in journeys.versions(world.store, keys.event("shop", "order-300", "purchase_placed"))]
     assert len(kept) == VERSIONS_KEPT
     assert (kept[0], kept[1], kept[-1]) == (1, 23, 41)
+
+
+async def test_a_merge_of_identities_brings_their_visitors_touchpoints_and_a_split_takes_them_back(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(shop())
+    await take(world, page(0, UTM, visitor=OTHER), page(1, "?gclid=a"), order(10))
+    assert summary(only(world).path) == "paid_search"
+    for visitors, path in (((VISITOR, OTHER), "email > paid_search"), ((VISITOR,), "paid_search")):
+        with world.store.read() as txn:
+            plan = Journeys(world.store, txn, world.core.snapshot, now_ms=START_MS)
+            plan.identity_changed("shop", ("i-1",), visitors)
+            puts = plan.puts()
+        await commit(world.writer, partial(write_all, puts))
+        assert summary(only(world).path) == path
+    assert (only(world).version, only(world).cause) == (3, "identity")
+
+
+def write_all(puts: list[Put], write: WriteTxn) -> None:
+    for database, key, raw in puts:
+        if raw is None:
+            write.delete(database, key)
+        else:
+            write.put(database, key, raw)
+
+
+async def test_an_erased_conversion_keeps_its_credit_and_names_nobody(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(shop(), has_privacy=True)
+    await take(world, page(0, UTM), page(1, "?gclid=a"), order(10))
+    person = identifier(f"visitor:{VISITOR}")
+    assert isinstance(person, Identifier)
+    wanted = Ask(kind="erase", site="shop", given=(person,), asked_by="a test")
+    await privacy.start(world.store, world.writer, wanted, world.clock.now_ms())
+    assert await world.run_for(5)
+    row = only(world)
+    assert (row.visitor_id, row.keys, row.cause, touches(world)) == (None, (), "erasure", [])
+    assert {touch.label for touch in row.path} == {"erased"}
+    assert row.results[0].gross == (120_00,)
