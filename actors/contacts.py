@@ -27,6 +27,7 @@ from actors.attribution.landings import (
     may_keep_clicks,
 )
 from actors.attribution.touchpoints import click_digest, touch_of
+from actors.consent import standing_of
 from actors.event import Consent, Event
 from actors.snapshot import Site
 from actors.visits import Touch, Visit, continues, is_same_campaign, join, lengthened, time_of
@@ -98,7 +99,8 @@ def touchpoint(
 ) -> TouchRow | None:
     """None: it may not be recorded."""
     rules = site.attribution
-    if not is_allowed(consent, rules, site.consent_default):
+    absent = standing_of(event, consent, site.consent_default, site.consent).absent
+    if not is_allowed(consent, rules, absent):
         return None
     landing = contact.landing
     external = landing.came.referrer if landing.came.what == "external" else None
@@ -109,7 +111,7 @@ def touchpoint(
         "landing",
         session_id=contact.visit.id if contact.visit.started_at_ms <= time_of(event) else None,
         parameters=landing.parameters,
-        keeps_clicks=may_keep_clicks(consent, site.consent_default),
+        keeps_clicks=may_keep_clicks(consent, absent),
         event_key=event_key,
     )
 

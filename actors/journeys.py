@@ -27,6 +27,7 @@ from actors.attribution.conversions import (
 from actors.attribution.paths import Matched, belongs, capped
 from actors.attribution.settings import MODELS, AttributionRules
 from actors.attribution.touchpoints import digest, keys_of, own_digest, visitor_digest
+from actors.consent import is_refused
 from actors.event import Event
 from actors.indexed import Index, Put, Rows
 from actors.snapshot import Site, Snapshot
@@ -257,7 +258,7 @@ def _blank(processing: Processing, rules: AttributionRules, visitors: Sequence[s
     links += [one for one in own if one.label != "journey"]
     found_by = [("order", data.order_id), ("subscription", data.subscription_id)]
     occurred_at_ms = time_of(event)
-    return ConversionRow(
+    blank = ConversionRow(
         site=site,
         event_id=event.event_id,
         event_name=event.event_name,
@@ -275,6 +276,13 @@ def _blank(processing: Processing, rules: AttributionRules, visitors: Sequence[s
         found_by=tuple(digest(site, kind, value) for kind, value in found_by if value is not None),
         facts=_facts(processing, is_known=bool(visitors)),
     )
+    return _refused(blank) if is_refused(processing.consent) else blank
+
+
+def _refused(row: ConversionRow) -> ConversionRow:
+    """Of a person who allows neither measuring nor marketing: the order, and nobody."""
+    facts = msgspec.structs.replace(row.facts, is_withheld=True)
+    return msgspec.structs.replace(row, visitor_id=None, keys=(), facts=facts)
 
 
 def _leading(row: ConversionRow) -> set[bytes]:

@@ -11,7 +11,8 @@ from actors.attribution.evidence import message_origin, parameters_of, signal_or
 from actors.attribution.landings import is_allowed, may_keep_clicks
 from actors.attribution.settings import AttributionRules
 from actors.attribution.touchpoints import TOGETHER_MS, joined, own_digest, touch_of, visitor_digest
-from actors.event import is_browser
+from actors.consent import standing_of
+from actors.event import State, is_browser
 from actors.indexed import Index, Put, Rows
 from actors.snapshot import Site
 from store import keys
@@ -105,13 +106,14 @@ def message_touch(processing: Processing, site: Site, event_key: bytes) -> Touch
     """Of a click in a message; None of a robot's, or where it may not be recorded."""
     event, rules = processing.event, site.attribution
     is_robot = event.is_internal or bool(event.custom_data.properties.get("bot_click"))
-    if is_robot or not is_allowed(processing.consent, rules, site.consent_default):
+    absent = absent_of(processing, site)
+    if is_robot or not is_allowed(processing.consent, rules, absent):
         return None
     parameters = parameters_of(event, rules)
     return touch_of(
         event, message_origin(event, parameters, rules), "message", session_id=processing.session_id,
         parameters=parameters, event_key=event_key,
-        keeps_clicks=may_keep_clicks(processing.consent, site.consent_default),
+        keeps_clicks=may_keep_clicks(processing.consent, absent),
     )  # fmt: skip
 
 
@@ -121,7 +123,12 @@ def signal_touch(processing: Processing, site: Site, event_key: bytes) -> TouchR
     if event.user_data.anonymous_id is not None or is_browser(event):
         return None
     origin = signal_origin(event, site.attribution)
-    if origin is None or not is_allowed(processing.consent, site.attribution, site.consent_default):
+    if origin is None or not is_allowed(processing.consent, site.attribution, absent_of(processing, site)):
         return None
     row = touch_of(event, origin, "source_signal", event_key=event_key)
     return msgspec.structs.replace(row, keys=(*row.keys, own_digest(event_key)))
+
+
+def absent_of(processing: Processing, site: Site) -> State:
+    """What a purpose that nobody answered counts as."""
+    return standing_of(processing.event, processing.consent, site.consent_default, site.consent).absent

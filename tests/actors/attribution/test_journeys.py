@@ -367,3 +367,12 @@ async def test_an_erased_conversion_keeps_its_credit_and_names_nobody(
     assert (row.visitor_id, row.keys, row.cause, touches(world)) == (None, (), "erasure", [])
     assert {touch.label for touch in row.path} == {"erased"}
     assert row.results[0].gross == (120_00,)
+
+
+async def test_a_person_who_refuses_is_not_followed_by_a_conversion(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(shop())
+    await take(world, page(0, UTM), order(10, consent=DENIED))
+    row = only(world)
+    assert (row.keys, row.visitor_id, row.path, row.gap, row.order_id) == ((), None, (), "consent_denied", "o-1")
