@@ -19,7 +19,7 @@ from msgspec import Struct
 from actors.actor import Arrived, Message, Position, Processing, Ref
 from actors.batch import Batch
 from actors.event import Consent, Event, is_test
-from actors.facts import VisitorFacts
+from actors.facts import Facts
 from actors.processing import Processor, asking_of
 from actors.routing import Asking, facts_then
 from actors.runtime import KINDS
@@ -40,6 +40,7 @@ class Tried(Struct, frozen=True, kw_only=True):
     event: Event
     row: EventRow | None
     processing: Processing | None = None
+    facts: Facts | None = None  # what its routes were asked with; None: its site has none
 
 
 class Failed(Struct, frozen=True):
@@ -65,7 +66,7 @@ def try_again(store: Store, snapshot: Snapshot, row: EventRow, body: bytes, now_
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Failed(type(error).__name__)
     processing = processing_of(row, event)
-    return _tried(store, snapshot, event, now_ms, 0, lambda batch: batch.route(processing))
+    return _tried(store, snapshot, event, now_ms, 0, lambda batch: batch.route_again(processing, row))
 
 
 def processing_of(row: EventRow, event: Event) -> Processing:
@@ -76,27 +77,22 @@ def processing_of(row: EventRow, event: Event) -> Processing:
         session_id=row.session_id,
         consent=msgspec.convert(row.consent, Consent),
         consent_from=row.consent_from,
+        consent_version=row.consent_version,
         order=row.order,
         copies=row.copies,
         fields_from=row.fields_from,
         is_merged=row.body is not None,
-        met=_met(row),
     )
-
-
-def _met(row: EventRow) -> VisitorFacts:
-    try:
-        return msgspec.convert(row.facts["visitor"], VisitorFacts)
-    except (KeyError, msgspec.ValidationError):  # the routes of then asked nothing of it
-        return VisitorFacts()
 
 
 def asked_of(tried: Tried, site: Site) -> Asking | None:
     """The question that routing answered; None where the event is a copy of another one and nothing was asked."""
     if tried.processing is None:
         return None
-    attribution = facts_then(tried.row, tried.event, site).attribution if tried.row is not None else None
-    return asking_of(tried.processing, site, attribution)
+    asking = asking_of(tried.processing, site)
+    if tried.facts is not None:
+        asking.facts = tried.facts
+    return asking
 
 
 def _tried(
@@ -112,17 +108,30 @@ def _tried(
         if routed is None:
             return Tried(event=event, row=batch.writes.known.event(batch.key_of(event)))
         key = batch.key_of(routed.event)
-        return Tried(event=routed.event, row=batch.writes.known.event(key), processing=routed)
+        row, facts = batch.writes.known.event(key), batch.facts()
+        return Tried(event=routed.event, row=row, processing=routed, facts=facts)
 
 
 class _Recording(Processor):
-    """Remembers what was routed."""
+    """Remembers what was routed, and what was asked. `then`: the row of an event of the ledger."""
 
     last: Processing | None = None
+    facts: Facts | None = None
+    then: EventRow | None = None
 
     def route(self, processing: Processing) -> None:
         super().route(processing)
-        self.last = processing
+        if not processing.released:  # others may have waited for what this one's visitor says
+            self.last = processing
+
+    def _asking(self, processing: Processing, key: bytes, site: Site) -> Asking:
+        asking = super()._asking(processing, key, site)
+        if self.then is not None:
+            known = facts_then(self.then, processing.event, site)
+            credited = known.attribution or asking.facts.attribution
+            asking.facts = msgspec.structs.replace(known, attribution=credited)
+        self.facts = asking.facts
+        return asking
 
 
 class _TrialBatch(Batch):
@@ -146,8 +155,12 @@ class _TrialBatch(Batch):
                 warm.actor.alarm(self)
                 self._drain()
 
-    def route(self, processing: Processing) -> None:
+    def route_again(self, processing: Processing, row: EventRow) -> None:
+        self._recording.then = row
         self._recording.route(processing)
+
+    def facts(self) -> Facts | None:
+        return self._recording.facts
 
     def routed(self) -> Processing | None:
         return self._recording.last

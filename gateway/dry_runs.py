@@ -89,7 +89,7 @@ class DryRuns:
     # --- one destination ---
 
     def _outcome(self, asking: Asking, tried: Tried, destination: Destination) -> Outcome:
-        decision = decide_one(asking, destination)
+        decision = _as_recorded(decide_one(asking, destination), tried)
         if decision.reason is not None:
             words = refusal_in_words(decision, asking, destination)
             return Outcome(destination=destination, decision=decision, reason=decision.reason, words=words)
@@ -161,6 +161,14 @@ class DryRuns:
             changes=_changes(asking, one),
             request=_request(one, is_stored=is_stored),
         )
+
+
+def _as_recorded(decision: Decision, tried: Tried) -> Decision:
+    """What is unknown may wait for a choice: the row tells."""
+    recorded = tried.row.not_routed.get(decision.destination) if tried.row is not None else None
+    if decision.reason == "consent_unknown" and recorded == "held":
+        return msgspec.structs.replace(decision, reason="held")
+    return decision
 
 
 def differences(live: Sequence[Outcome], draft: Sequence[Outcome]) -> list[Difference]:

@@ -55,7 +55,7 @@ async def test_an_event_goes_where_its_dry_run_said(world: World, autojump_clock
 
 async def test_what_the_visitor_stated_before_counts(world: World, autojump_clock: trio.testing.MockClock) -> None:
     one = event("b", user_data=KNOWN)
-    assert tried(world, one).not_routed == {"one": "consent_unknown", "many": "consent_unknown"}
+    assert tried(world, one).not_routed == {"one": "held", "many": "held"}
     await lived(world, event("a", user_data=KNOWN, consent=consent("granted")))
     told = tried(world, one)
     assert (told.routed, told.consent_from) == (("one", "many"), "visitor")
