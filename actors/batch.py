@@ -13,7 +13,8 @@ import msgspec
 from actors.actor import Message, Position, Processing, Ref
 from actors.consent import after_release
 from actors.event import Consent, Event
-from actors.holding import HELD, forget_message
+from actors.holding import forget_message
+from actors.holds import HELD
 from actors.merging import conflicts
 from actors.processing import Processor
 from actors.snapshot import Snapshot

@@ -16,7 +16,8 @@ from actors import dedup
 from actors import person as persons
 from actors.erasing_journeys import erase_conversion, erase_event
 from actors.event import CustomData, Event
-from actors.finding import LOOKED_AT, decode_event, event_of, visitor_key
+from actors.finding import LOOKED_AT, consent_key, decode_event, event_of, visitor_key
+from actors.holds import HELD
 from actors.ip import Ip
 from actors.order import Order
 from actors.person import holds, may_hold
@@ -145,10 +146,18 @@ class Eraser:
             return
         blank = msgspec.structs.replace(
             row, event_id="", body=None, order=None, copies=copies, session_id=None, visitor_id=None,
-            erased_at_ms=self.now_ms,
+            not_routed=self._without_holds(row), erased_at_ms=self.now_ms,
         )  # fmt: skip
         self.draft.put("event", key, EVENT.encode(blank))
         self.counts["events"] += 1
+
+    def _without_holds(self, row: EventRow) -> dict[str, str]:
+        """What waited for its visitor's choice waits no more."""
+        for destination, reason in row.not_routed.items():
+            if reason == HELD:
+                changes = {f"not_routed:{HELD}": -1, f"not_routed:{REASON}": 1}
+                self.draft.count(self._site, destination, row.received_at_ms, changes)
+        return {one: REASON if reason == HELD else reason for one, reason in row.not_routed.items()}
 
     def log(self, log_key: bytes, raw: bytes | None, event_key: bytes | None) -> None:
         """A message, with the rows that lead to it by person. `event_key` None: no index leads to it."""
@@ -164,6 +173,7 @@ class Eraser:
             self.state(keys.state(Ip.number, f"{event.site}\x1f{record.caller}"))
         if self.person.sources and event.user_data.anonymous_id is not None:
             self.state(visitor_key(event.site, event.user_data.anonymous_id))
+            self.state(consent_key(event.site, event.user_data.anonymous_id))
         blank = LogRecord(
             kind=record.kind, actor_key="", received_at_ms=record.received_at_ms,
             body=msgspec.msgpack.encode(without_person(event)),

@@ -7,12 +7,14 @@ import msgspec
 
 from actors.erasing import Eraser, Part, summed
 from actors.erasing_journeys import erase_person
-from actors.finding import LOOKED_AT, event_of, state_of, visitor_key, visitor_of
+from actors.finding import LOOKED_AT, consent_key, event_of, state_of, visitor_key, visitor_of
+from actors.holds import HELD, Hold
+from actors.visitor import VisitorState
 from store import keys
 from store.env import Store
 from store.errors import Unreadable
 from store.messages import rows_after
-from store.records import DEAD, REPLAY, STATE, DeadLetter, PrivacyRow
+from store.records import DEAD, EVENT, REPLAY, STATE, DeadLetter, PrivacyRow
 from store.rewriting import Draft
 
 REPLAYS_MOST: Final = 1_000  # more than are kept
@@ -49,9 +51,34 @@ def erase_rest(store: Store, job: PrivacyRow, now_ms: int) -> Part:
 
 def _visitors(eraser: Eraser, job: PrivacyRow) -> None:
     for visitor_id in eraser.person.visitors():
-        eraser.state(visitor_key(job.site, visitor_id))
+        _visitor(eraser, visitor_key(job.site, visitor_id))
+        eraser.state(consent_key(job.site, visitor_id))
     for visitor_id in eraser.person.shared:
         _shared_visitor(eraser, visitor_key(job.site, visitor_id))
+
+
+def _visitor(eraser: Eraser, key: bytes) -> None:
+    """The memory of a visitor; events that came after the job was asked for and wait for a choice are still waited
+    for, by a memory of nothing else."""
+    raw = eraser.draft.get("state", key)
+    row = state_of(raw) if raw is not None else None
+    state = visitor_of(row) if row is not None else None
+    waiting = [one for one in state.held if _waits(eraser, one)] if state is not None else []
+    if row is None or not waiting:
+        eraser.state(key)
+        return
+    eraser.forget.append(key)
+    data = msgspec.msgpack.encode(VisitorState(held=waiting))
+    eraser.draft.put("state", key, STATE.encode(msgspec.structs.replace(row, data=data)))
+    eraser.counts["states"] += 1
+
+
+def _waits(eraser: Eraser, hold: Hold) -> bool:
+    raw = eraser.draft.get("event", hold.event_key)
+    try:
+        return raw is not None and HELD in EVENT.decode(raw).not_routed.values()
+    except Unreadable:
+        return False
 
 
 def _shared_visitor(eraser: Eraser, key: bytes) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from actors import person as persons
+from actors.consent_record import ConsentRecord
 from actors.event import Event
 from actors.person import Kind, Values, may_hold
 from actors.visitor import Visitor, VisitorState
@@ -107,6 +108,11 @@ def seen(row: StateRow) -> Values:
         if state is not None:
             found[kind] = frozenset(one.value for one in state.seen.get(kind, ()))
     return found
+
+
+def consent_key(site: str, visitor_id: str) -> bytes:
+    """Of the record of what a visitor said about consent."""
+    return keys.state(ConsentRecord.number, f"{site}\x1f{visitor_id}")
 
 
 def visitor_key(site: str, visitor_id: str) -> bytes:

@@ -5,21 +5,18 @@ the index by visitor without the person in the same commit (contracts/consent.md
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
 from actors.actor import Position, Ref
 from actors.consent import kept_of_refused, unknown_of
 from actors.event import PURPOSES, Consent, Event, Purpose
-from actors.holds import Held, Hold
+from actors.holds import HELD, Held, Hold
 from actors.routing import Decision
 from actors.snapshot import Site
 from actors.writes import Writes
 from store import keys
 from store.records import LOG, Copy, LogRecord
-
-HELD: Final = "held"
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Event)

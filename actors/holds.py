@@ -13,6 +13,7 @@ from msgspec import Struct
 from actors.actor import Message
 from actors.event import Consent, Purpose
 
+HELD: Final = "held"  # the reason not to route what waits
 HELD_MOST: Final = 100  # events of one visitor
 
 

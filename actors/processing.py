@@ -11,7 +11,8 @@ from actors.consent import is_refused
 from actors.coverage import coverage
 from actors.event import Event
 from actors.facts import AttributionFacts
-from actors.holding import HELD, forget_event, hold
+from actors.holding import forget_event, hold
+from actors.holds import HELD
 from actors.routing import Asking, Decision, NotRouted, decide, decide_one, facts_asked, facts_of, facts_then
 from actors.snapshot import Site, Snapshot
 from actors.work import as_sent

@@ -13,8 +13,9 @@ import msgspec
 import trio
 
 from actors import person as persons
+from actors.consent_record import RecordState
 from actors.event import Event, Plaintext
-from actors.finding import LOOKED_AT, decode_event, event_of, state_of, visitor_key, visitor_of
+from actors.finding import LOOKED_AT, consent_key, decode_event, event_of, state_of, visitor_key, visitor_of
 from actors.person import Person
 from actors.wire import rfc3339
 from gateway.exporting_journeys import person_journeys
@@ -93,6 +94,8 @@ async def _rows(store: Store, job: PrivacyRow, open_plaintext: Opened) -> AsyncI
     for visitor_id in person.visitors():
         if (row := _visitor(store, job.site, visitor_id)) is not None:
             yield row
+        if (row := _consents(store, job.site, visitor_id)) is not None:
+            yield row
     for row in person_journeys(store, job.site, person):
         yield row
 
@@ -149,6 +152,17 @@ def _visitor(store: Store, site: str, visitor_id: str) -> dict[str, Any] | None:
     row = state_of(raw) if raw is not None else None
     state = visitor_of(row) if row is not None else None
     return {"record": "visitor", "visitor_id": visitor_id, "state": state} if state is not None else None
+
+
+def _consents(store: Store, site: str, visitor_id: str) -> dict[str, Any] | None:
+    """What the visitor said about consent, each change of mind with its time."""
+    with store.read() as txn:
+        raw = fetch(txn, store.dbs["state"], consent_key(site, visitor_id))
+    row = state_of(raw) if raw is not None else None
+    if row is None:
+        return None
+    changes = msgspec.msgpack.decode(row.data, type=RecordState).changes
+    return {"record": "consent", "visitor_id": visitor_id, "changes": changes}
 
 
 def _line(row: dict[str, Any]) -> bytes:

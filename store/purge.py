@@ -23,7 +23,8 @@ LEAST_A_COMMIT: Final = 4
 BYTES_AN_EVENT: Final = 8 * 4096  # of pages that deleting one may copy: pages that changed are written anew
 EXAMINED_A_STEP: Final = 1_000
 DAY_MS: Final = 24 * keys.HOUR_MS
-IP_KIND, SITE_KIND = 2, 4  # numbers of the actors that have rules of their own here
+EVIDENCE_MS: Final = 730 * DAY_MS  # of what visitors said about consent: longer than the events that rest on it
+IP_KIND, SITE_KIND, CONSENT_KIND = 2, 4, 7  # numbers of the actors that have rules of their own here
 
 _heads = msgspec.msgpack.Decoder(EventHead)
 
@@ -187,6 +188,7 @@ def states(store: Store, now_ms: int, retention_ms: Callable[[str], int], after:
             return False
         row = STATE.decode(raw)
         kept_ms = DAY_MS if key[0] == IP_KIND else retention_ms(row.actor_key.split("\x1f", 1)[0])
+        kept_ms = max(kept_ms, EVIDENCE_MS) if key[0] == CONSENT_KIND else kept_ms
         return row.alarm_at_ms is None and row.touched_at_ms + kept_ms < now_ms
 
     return _sweep(store, "state", after, is_old)

@@ -11,7 +11,8 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.event import CustomData, Event, UserData
+from actors.consent_record import ConsentRecord
+from actors.event import Consent, CustomData, Event, UserData
 from actors.identity import email_digests, phone_digests
 from actors.runtime import KINDS
 from actors.visitor import Visitor
@@ -368,3 +369,25 @@ def test_what_is_no_identifier_is_told_without_being_repeated(text: str, words: 
     assert isinstance(found, Unfit)
     assert words in found.message
     assert "jane" not in found.message
+
+
+async def test_what_waits_for_a_choice_ends_with_its_person_and_what_came_later_waits_on(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(snapshot(site(Single(id="one"), consent_default="denied")), has_privacy=True)
+    world.take(ANNA.browse("a"), ANNA.log_in("b"), ANNA.browse("c", consent=Consent(analytics="granted")))
+    await world.settle()
+    await ask(world, ANNA.mail)
+    await trio.sleep(1)
+    world.take(ANNA.browse("later"))
+    await world.settle()
+    assert await world.run_for(5)
+    with world.store.read() as txn, txn.cursor(db=world.store.dbs["event"]) as cursor:
+        rows = [EVENT.decode(bytes(raw)) for _, raw in cursor]
+    held = [reason for row in rows if row.event_id != "later" for reason in row.not_routed.values()]
+    assert held == ["erased"] * 3
+    assert world.events()["later"].not_routed == {"one": "held"}
+    assert await world.run_for(3_600)
+    assert world.events()["later"].not_routed == {"one": "consent_unknown"}
+    assert [key for key, _ in world.rows("state") if key[0] == ConsentRecord.number] == []
+    assert world.check().problems == ()
