@@ -106,15 +106,19 @@ def _state(analytics: Choice, marketing: Choice) -> str:
     return (analytics or "unknown") if analytics == marketing else "partial"
 
 
-def told_by(state: Days, event: Event) -> tuple[str, ...]:
-    """The columns that one event of a visitor's browser adds to, and remembers in its state that they are told. Known
-    is who was seen with an identifier that joins.
+def told_by(state: Days, event: Event, *, is_there: bool) -> tuple[str, ...]:
+    """The columns that one event of a visitor adds to; its state remembers that they are told. Known is who was seen
+    with an identifier that joins. `is_there`: its browser sent the event; a server may tell who was there that day.
 
     A clock that went back tells no day twice: days before the last one told count as told.
     """
     day = event.received_at_ms // DAY_MS
-    is_first = day > state.told_day
-    is_known = day > state.known_day and ("email" in state.seen or "external_id" in state.seen)
+    is_first = is_there and day > state.told_day
+    is_known = (
+        day > state.known_day
+        and (is_there or day == state.told_day)
+        and ("email" in state.seen or "external_id" in state.seen)
+    )
     if not is_first and not is_known:
         return ()
     is_new = is_first and state.told_day == 0 and state.first_seen_at_ms // DAY_MS in (0, day)

@@ -189,8 +189,8 @@ class Visitor(Actor[VisitorState]):
 
     def _tell_site(self, event: Event, turn: Turn) -> None:
         """That it was there, and is known by an identifier that joins: each once a day."""
-        if self.key and is_browser(event) and not is_bot(event) and not is_test(event):
-            for column in told_by(self.state, event):
+        if self.key and not is_bot(event) and not is_test(event):
+            for column in told_by(self.state, event, is_there=is_browser(event)):
                 turn.traffic.add(event, column)
 
     def _learn_consent(self, event: Event, turn: Turn) -> None:

@@ -33,7 +33,9 @@ def _head(story: ConversionStory) -> str:
     gross = f" of {story.gross}" if story.gross != story.net else ""
     told = [f"{value}{gross}{', cancelled' if story.is_cancelled else ''}"]
     told += (
-        [f"{visible(story.path_summary)}, {story.days_from_first:g} days, {story.visits} visits"] if story.path else []
+        [f"{visible(story.path_summary)}, in {story.days_from_first:g} days, visits: {story.visits}"]
+        if story.path
+        else []
     )
     told += ["with the credit of the subscription's first order"] if story.is_renewal else []
     told.append(f"version {story.version} ({story.cause}), final from {_time(story.final_at)}")

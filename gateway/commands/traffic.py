@@ -80,6 +80,7 @@ def _show(report: TrafficReport) -> None:
 
 def _total(one: PeriodLine) -> Table:
     table = _table("", right=("",))
+    table.show_header = False
     for name in PeriodLine.__struct_fields__[1:]:
         table.add_row(name.replace("_", " "), str(getattr(one, name)))
     return table

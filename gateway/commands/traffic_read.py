@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from actors.twins import is_twin
 from gateway.commands.reading import rfc3339
 from store import books, keys, traffic
 from store.env import Store
@@ -127,7 +128,7 @@ class TrafficReading:
             for booked in books.hours(self._store, self._site, from_ms, from_ms + DAY_MS):
                 if not booked.destination:
                     self._period(booked.hour_ms).booked.update(booked.counts)
-                elif booked.destination != books.TEST_EVENTS:
+                elif booked.destination != books.TEST_EVENTS and not is_twin(booked.destination):
                     self._destinations.setdefault(booked.destination, Counter()).update(booked.counts)
             yield
 

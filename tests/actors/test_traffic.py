@@ -86,6 +86,18 @@ async def test_a_visitor_is_identified_once_a_day_from_the_day_on_which_it_is_kn
     assert (found["visitors"], found["new_visitors"], found["identified_visitors"]) == (3, 2, 2)
 
 
+async def test_a_server_may_tell_who_was_there_that_day(autojump_clock: MockClock, make_world: MakeWorld) -> None:
+    world = make_world(ONE)
+    known = UserData(anonymous_id=VISITOR, email=EMAIL)
+    world.submit(event("w-0", source="server", user_data=known))
+    await world.settle()
+    assert "identified_visitors" not in counts(world)
+    world.submit(at(0, "e-1", "b" * 32), event("w-1", source="server", user_data=UserData(anonymous_id="b" * 32)))
+    world.submit(event("w-2", source="server", user_data=UserData(anonymous_id="b" * 32, external_id="c-1")))
+    await world.settle()
+    assert (counts(world)["visitors"], counts(world)["identified_visitors"]) == (1, 1)
+
+
 async def test_bots_tests_and_servers_make_no_visitor(autojump_clock: MockClock, make_world: MakeWorld) -> None:
     world = make_world(ONE)
     data = UserData(anonymous_id=VISITOR)
