@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from actors.attribution.markov import Paths, removal_effects
 from actors.attribution.shapley import shapley_values
-from store.journey_records import SHARE, PathTouch
+from store.journey_records import PathTouch
 
 DataModel = Literal["markov", "shapley"]
 DATA_MODELS: Final[tuple[DataModel, ...]] = ("markov", "shapley")
@@ -21,11 +21,12 @@ CONVERSIONS_LEAST: Final = 300
 PATHS_LEAST: Final = 30  # of a channel
 CHANNELS_MOST: Final = 100  # told apart; the rarest beyond that are one. An inverse of 100 channels takes 0.3 s
 REST: Final = "(all others)"
+FINE: Final = 10**12
 NOT_ENOUGH: Final = "not enough data"
 
 
 class Learnt(Struct, frozen=True, kw_only=True):
-    """Of one model. `weights` are in proportion to the shares and sum to `SHARE`; `withheld`: channels with too few
+    """Of one model. `weights`: the shares in units of 1 / `FINE`; `withheld`: channels with too few
     paths for a figure. `why`: words where there is not enough data for any; then `weights` is empty."""
 
     model: DataModel
@@ -81,7 +82,7 @@ def learn(model: DataModel, observed: Observed) -> Learnt:
 def _weights(model: DataModel, paths: Paths) -> dict[str, int]:
     values = removal_effects(paths) if model == "markov" else {k: float(v) for k, v in shapley_values(paths).items()}
     whole = sum(values.values())
-    return {channel: round(value / whole * SHARE) for channel, value in sorted(values.items())}
+    return {channel: round(value / whole * FINE) for channel, value in sorted(values.items())}
 
 
 def _bounded(paths: Mapping[tuple[tuple[str, ...], bool], int]) -> Paths:

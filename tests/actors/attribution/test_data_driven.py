@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.attribution import data_driven
-from actors.attribution.data_driven import DATA_MODELS, REST, Observed, eligible, learn
+from actors.attribution.data_driven import DATA_MODELS, FINE, REST, Observed, eligible, learn
 from actors.attribution.markov import Paths, removal_effects
 from actors.attribution.shapley import shapley_values
-from store.journey_records import SHARE
 from tests.actors.attribution.touches import touch
 
 # contracts/attribution.md, section 11: 12 paths, 6 conversions
@@ -108,7 +107,7 @@ def test_below_300_conversions_there_is_no_figure(model: data_driven.DataModel) 
     assert (few.weights, few.conversions) == ({}, 294)
     assert few.why == "not enough data: 294 conversions, it takes 300"
     assert (enough.why, enough.conversions, enough.paths) == ("", 300, 600)
-    assert sum(enough.weights.values()) == pytest.approx(SHARE, abs=3)
+    assert sum(enough.weights.values()) == pytest.approx(FINE, abs=3)
 
 
 def test_a_channel_in_fewer_than_30_paths_has_no_figure() -> None:
