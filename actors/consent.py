@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.destinations.base import Destination
-from actors.event import PURPOSES, Consent, Event, Page, Purpose, State, UserData
+from actors.event import PURPOSES, STRIPPED, Consent, Event, Page, Purpose, State, UserData
 
 Default = Literal["granted", "denied", "regional"]
 Refusal = Literal["consent_denied", "consent_unknown", "sale_denied"]
@@ -116,7 +116,13 @@ def stripped(event: Event) -> Event:
     anonymous events; what the shop itself wrote into custom properties stays out as well."""
     custom_data = msgspec.structs.replace(event.custom_data, properties={})
     return msgspec.structs.replace(
-        event, user_data=UserData(), page=_bare(event.page), custom_data=custom_data, ip_country=None, consent_note=None
+        event,
+        user_data=UserData(),
+        page=_bare(event.page),
+        custom_data=custom_data,
+        ip_country=None,
+        consent_note=None,
+        marks=(*event.marks, STRIPPED),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from actors.consent import stripped
 from actors.event import ActionSource, CustomData, Event, Page, Plaintext, UserData
 
 PLAINTEXT: Final = frozenset(Plaintext.__struct_fields__)
@@ -17,6 +18,7 @@ PLAINTEXT: Final = frozenset(Plaintext.__struct_fields__)
 class Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Each field is there where it differs. `user_data`: field -> what it became; None: it was taken away."""
 
+    is_stripped: bool = False  # nobody is in it any more; the rest differs from the event without anybody
     event_name: str | None = None
     occurred_at_ms: int | None = None
     action_source: ActionSource | None = None
@@ -29,9 +31,10 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Content)
 
 
-def content_of(before: Event, after: Event) -> bytes | None:
-    """What `with_content` makes `after` of `before` by; None where nothing differs."""
-    if before == after:
+def content_of(before: Event, after: Event, *, is_stripped: bool = False) -> bytes | None:
+    """What `with_content` makes `after` of `before` by; None where nothing differs. `is_stripped`: `before` is the
+    event without anybody in it."""
+    if before == after and not is_stripped:
         return None
     changes: dict[str, Any] = {
         name: getattr(after, name)
@@ -43,7 +46,7 @@ def content_of(before: Event, after: Event) -> bytes | None:
         for name in UserData.__struct_fields__
         if getattr(after.user_data, name) != getattr(before.user_data, name)
     }
-    return _encoder.encode(Content(**changes, user_data=user))
+    return _encoder.encode(Content(**changes, user_data=user, is_stripped=is_stripped))
 
 
 def read_content(raw: bytes) -> Content | None:
@@ -55,6 +58,8 @@ def read_content(raw: bytes) -> Content | None:
 
 
 def with_content(event: Event, content: Content) -> Event:
+    if content.is_stripped:
+        event = stripped(event)
     changes: dict[str, Any] = {
         name: value
         for name in ("event_name", "occurred_at_ms", "action_source", "page", "custom_data")

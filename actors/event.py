@@ -221,6 +221,9 @@ def happened_at_ms(event: Event) -> int:
     return min(event.occurred_at_ms, event.received_at_ms)
 
 
+STRIPPED = "stripped"  # mark of an event that goes out without anybody in it
+
+
 def is_browser(event: Event) -> bool:
     """Whether a visitor's own browser sent it."""
     return event.is_from_browser or event.source in BROWSER_SOURCES

@@ -89,7 +89,10 @@ def _as_then(one: Candidate, event: Event, site: Site, destination: Destination)
     decided = one.decided or DecidedRow()
     route = next((route for route in site.routes if route.id == decided.route), None)
     more = route.consent if route is not None else ()
-    reason = kept_from(event, destination, site) or refusal(standing_of(event, event.consent, site), destination, more)
+    reason = kept_from(event, destination, site)
+    changes = read_content(one.row.content) if one.row.content is not None else None
+    if reason is None and not (changes is not None and changes.is_stripped and destination.takes_anonymous):
+        reason = refusal(standing_of(event, event.consent, site), destination, more)
     if reason is not None:
         return Replayed(outcome=reason)
     if decided.has_content and one.row.content is None:

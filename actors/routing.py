@@ -176,11 +176,16 @@ def decide_one(asking: Asking, destination: Destination) -> Decision:
     route, conversions = found.route, asking.site.attribution.conversions
     decided = Decision(destination=routed_to, route=route.id, sample_rate=rate_of(event, route.sample, conversions))
     reason = consents.refusal(asking.standing, destination, route.consent)
+    is_stripped = route.strip and destination.takes_anonymous and reason in ("consent_denied", "consent_unknown")
+    if is_stripped:
+        reason = None
     if reason is None and not is_kept(event, route.sample, route.id, conversions):
         reason = "sampled"
     if reason is not None:
         return msgspec.structs.replace(decided, reason=reason)
-    return _transformed(decided, found, asking, destination) if found.transformation is not None else decided
+    if found.transformation is None and not is_stripped:
+        return decided
+    return _formed(decided, found, asking, destination, is_stripped=is_stripped)
 
 
 class NoMatch(Struct, frozen=True):
@@ -209,16 +214,21 @@ def first_match(routes: Sequence[CompiledRoute], asking: Asking, destination: De
     return missed
 
 
-def _transformed(decided: Decision, found: CompiledRoute, asking: Asking, destination: Destination) -> Decision:
-    assert found.transformation is not None, "who calls looked"
+def _formed(
+    decided: Decision, found: CompiledRoute, asking: Asking, destination: Destination, *, is_stripped: bool
+) -> Decision:
+    """In the form that the route gives the event; without anybody in it where consent allows no more."""
     before = asking.to_transform()
+    before = consents.stripped(before) if is_stripped else before
+    if found.transformation is None:
+        return msgspec.structs.replace(decided, content=content_of(before, before, is_stripped=is_stripped))
     after = found.transformation.apply(before, asking.facts, asking.budget, destination.max_age_s(before))
     match after:
         case Dropped():
             return msgspec.structs.replace(decided, reason="dropped_by_transform")
         case Unmade(words=words):
             return msgspec.structs.replace(decided, reason="transform_error", words=words)
-    return msgspec.structs.replace(decided, content=content_of(before, after))
+    return msgspec.structs.replace(decided, content=content_of(before, after, is_stripped=is_stripped))
 
 
 def refusal(event: Event, consent: Consent, destination: Destination, site: Site) -> NotRouted | None:

@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from actors.event import Event, Purpose
+from actors.event import STRIPPED, Event, Purpose
 from actors.quota import read_quota
 from actors.rates import Quota, Rate
 from actors.secret import Secret
@@ -220,6 +220,7 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     names: ClassVar[Mapping[str, str | None]]  # canonical name -> the platform's; None: explicitly not sent
     needs: ClassVar[tuple[Purpose, ...]] = ("marketing",)
     without_sale: ClassVar[bool] = True  # may get events with sale_of_data denied (with the platform's own flag)
+    takes_anonymous: ClassVar[bool] = False  # makes sense of events without any identifier
     takes_custom: ClassVar[bool] = True  # custom events are sent under their own name
     match_on: ClassVar[int] = 0  # bits of carried.py: what the platform finds people by; 0: it looks for none
     click_ids: ClassVar[tuple[str, ...]] = ()  # fields of `UserData` that hold the platform's own click id
@@ -245,7 +246,10 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
         return self.names.get(event_name) or event_name
 
     def denied(self, event: Event) -> Purpose | None:
-        """A purpose that it needs and the event denies: such an event never leaves, whatever routed it."""
+        """A purpose that it needs and the event denies: such an event never leaves, whatever routed it; but for one
+        without anybody in it, where the platform makes sense of that."""
+        if self.takes_anonymous and STRIPPED in event.marks:
+            return None
         if event.consent.sale_of_data == "denied" and not self.without_sale:
             return "sale_of_data"
         needed = self.needs if self.consent is None else self.consent

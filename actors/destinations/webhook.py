@@ -72,6 +72,7 @@ class Webhook(Destination, frozen=True, kw_only=True, tag="webhook"):
     limits: ClassVar[Limits] = Limits(events=1)
     names: ClassVar[Mapping[str, str | None]] = {}  # every event goes, under its own name
     needs: ClassVar[tuple[Purpose, ...]] = ("analytics",)
+    takes_anonymous: ClassVar[bool] = True
     default_base_url: ClassVar[str] = ""
 
     def problems(self) -> Iterable[tuple[str, str]]:

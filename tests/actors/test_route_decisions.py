@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from actors.compiled_routes import problems
 from actors.content import read_content, with_content
-from actors.event import Consent, CustomData, Event, UserData
+from actors.event import Consent, CustomData, Event, Page, UserData
 from actors.facts import Facts, VisitorFacts
 from actors.routes import DropIf, EventName, Route, Sample, Set
 from actors.routing import Decision, decide, refusal
@@ -150,6 +151,49 @@ def test_a_route_with_a_fault_that_is_in_force_all_the_same_lets_nothing_through
 def test_all_that_is_wrong_with_a_route_is_told_with_its_place() -> None:
     bad = route(filter="event.evnt_name == 'x'", events=(), transform=(Set(path="event_id", expression="1"),))
     assert [field for field, _ in problems(bad)] == ["events", "filter", "transform[0].path"]
+
+
+class Anonymous(Single, frozen=True, kw_only=True, tag="test_anonymous"):
+    takes_anonymous = True
+
+
+@pytest.mark.parametrize(
+    ("kind", "strip", "marketing", "reason"),
+    [
+        (Anonymous, True, "denied", None),
+        (Anonymous, True, None, None),
+        (Anonymous, False, "denied", "consent_denied"),
+        (Single, True, "denied", "consent_denied"),
+        (Single, True, None, "consent_unknown"),
+    ],
+)
+def test_without_consent_an_event_may_go_out_without_anybody_in_it(
+    kind: type[Single], strip: bool, marketing: Any, reason: str | None
+) -> None:
+    shop = site(kind(id="one"), routes=(route(strip=strip),), consent_default="denied")
+    (found,) = decide(ORDER, Consent(marketing=marketing), shop)
+    assert found.reason == reason
+
+
+def test_nobody_is_in_what_goes_out_stripped() -> None:
+    told = structs.replace(
+        ORDER, user_data=UserData(external_id="c", client_ip="192.0.2.1"), consent=Consent(marketing="denied"),
+        page=Page(url="https://shop.example/a?gclid=x"),
+    )  # fmt: skip
+    step = Set(path="custom_data.tier", expression="'gold'")
+    shop = site(Anonymous(id="one"), routes=(route(strip=True, transform=(step,)),))
+    (found,) = decide(told, told.consent, shop)
+    content = read_content(found.content or b"")
+    assert content is not None
+    sent = with_content(told, content)
+    assert (sent.user_data, sent.page.url) == (UserData(), "https://shop.example/a")
+    assert sent.custom_data.properties == {"tier": "gold"}
+    assert (Anonymous(id="one").denied(sent), Single(id="one").denied(sent)) == (None, "marketing")
+
+
+def test_with_consent_nothing_is_stripped() -> None:
+    shop = site(Anonymous(id="one"), routes=(route(strip=True),))
+    assert decide(ORDER, GRANTED, shop)[0].content is None
 
 
 FIELDS = st.fixed_dictionaries(
