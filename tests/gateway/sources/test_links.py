@@ -42,7 +42,9 @@ def clicks(gateway: Running, slug: str) -> int:
 
 
 def told(gateway: Running, event_id: str) -> Any:
-    return json.loads(gateway.command("explain", event_id, "--json").stdout)
+    """None before it was processed."""
+    found = gateway.command("explain", event_id, "--json").stdout
+    return json.loads(found) if found else None
 
 
 def journey(answer: httpx.Response) -> str:

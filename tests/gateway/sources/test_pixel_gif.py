@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -40,7 +41,9 @@ def look(gateway: Running, query: str, *, is_chunked: bool = False, **headers: s
 
 
 def told(gateway: Running, event_id: str) -> Any:
-    return json.loads(gateway.command("explain", event_id, "--json").stdout)
+    """None before it was processed."""
+    found = gateway.command("explain", event_id, "--json").stdout
+    return json.loads(found) if found else None
 
 
 def test_the_picture_is_one_transparent_pixel() -> None:
@@ -86,6 +89,15 @@ def test_a_bot_is_kept_and_shown_as_one(gateway: Running, is_chunked: bool) -> N
     assert (story["bot_score"], story["bot_reasons"]) == (100, ["known_bot"])
     assert "bot 100" in gateway.command("stream", "--limit", "5").stdout
     assert 'gateway_events_of_bots_total{site="shop",source="browser"}' in gateway.get(gateway.metrics_url).text
+
+
+def test_an_address_that_was_too_fast_looks_like_a_bots_for_a_while(tmp_path: Path) -> None:
+    with running_gateway(tmp_path, site="ip_rate = 0.5\nip_burst = 1") as running:
+        look(running, f"k={PUBLIC_KEY}&id=first")
+        assert wait_until(lambda: told(running, "first"))["bot_score"] == 0
+        wait_until(lambda: look(running, f"k={PUBLIC_KEY}&id=later").status_code == 200)
+        story = wait_until(lambda: told(running, "later"))
+        assert (story["bot_score"], story["bot_reasons"]) == (40, ["high_rate"])
 
 
 def test_other_methods_are_refused(gateway: Running) -> None:
