@@ -8,10 +8,12 @@ Source: contracts/shopify_pixel.md, sections 3 to 6, read 2026-11-20.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from actors.routing import IDENTIFY
 from gateway.sources.base import amount, first, part, present, rows, text, total
 from gateway.sources.shopify_shop import CARRIED, PREFIX, ItemId
 
 TYPES: Final = frozenset({"standard", "custom"})
+WITHDRAWAL: Final = "consent"  # the pixel's own type: a choice that takes something back
 SILENT: Final = frozenset({"alert_displayed", "ui_extension_errored"})
 ALLOWED: Final = ("analyticsProcessingAllowed", "marketingAllowed", "preferencesProcessingAllowed", "saleOfDataAllowed")
 ADDRESS: Final = (
@@ -25,6 +27,8 @@ ID_OF_CHECKOUT: Final = {"checkout_completed": "purchase", "checkout_started": "
 def event_of(body: Mapping[str, Any], item_id: ItemId) -> dict[str, Any] | None:
     """The event as JSON of the public form; None where Shopify's means nothing here."""
     told = part(body, "event")
+    if told.get("type") == WITHDRAWAL:
+        return {"event_name": IDENTIFY, "consent": _consent(part(body, "customer_privacy"))}
     name = text(told.get("name"))
     if name is None or text(told.get("type")) not in TYPES or name in SILENT:
         return None

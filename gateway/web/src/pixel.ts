@@ -7,9 +7,15 @@ type Privacy = Partial<
   Record<"analyticsProcessingAllowed" | "marketingAllowed" | "preferencesProcessingAllowed" | "saleOfDataAllowed", boolean>
 >;
 
+interface Heard {
+  name: string;
+  type?: string;
+  clientId?: string;
+}
+
 /** What Shopify gives a pixel, as far as it is used here. */
 export interface PixelApi {
-  analytics: { subscribe(name: string, heard: (event: { name: string; type?: string }) => void): unknown };
+  analytics: { subscribe(name: string, heard: (event: Heard) => void): unknown };
   browser: { cookie: { get(name: string): Promise<string> } };
   init: { data?: { shop?: { myshopifyDomain?: string }; customer?: unknown }; customerPrivacy?: Privacy };
   customerPrivacy?: {
@@ -29,19 +35,30 @@ const MARKETING = (
   "_fbp _fbc _gcl_aw _gcl_gb _gcl_ag ttclid _ttp _epik _derived_epik _scid li_fat_id _rdt_cid _rdt_uuid _uetmsclkid " +
   "__kla_id crto_mapped_user_id"
 ).split(" ");
+const ALLOWED = ["analyticsProcessingAllowed", "marketingAllowed", "preferencesProcessingAllowed", "saleOfDataAllowed"] as const;
+const WITHDRAWAL = { name: "visitorConsentCollected", type: "consent" }; // the gateway's own type
 const TRIES = 4;
 const PAUSE_MS = 1_000; // doubled with each try
 
 export function forward(api: PixelApi, settings: PixelSettings): void {
   let privacy: Privacy = api.init.customerPrivacy ?? {};
+  let client_id = ""; // of the visitor of whom something was told
+  let told: Promise<unknown> = Promise.resolve(); // all that is under way
   const url = settings.endpoint.replace(/\/+$/, "") + "/i/shopify";
 
   api.customerPrivacy?.subscribe("visitorConsentCollected", (event) => {
+    const was = privacy;
     privacy = event.customerPrivacy;
+    const taken_back = ALLOWED.some((one) => was[one] === true && privacy[one] === false);
+    // Of a visitor of whom nothing was told there is nothing to take back.
+    // It goes last: an event that says the choice of before must not come after it.
+    if (client_id && taken_back) void told.then(() => tell({ ...WITHDRAWAL, clientId: client_id }, event.customerPrivacy));
   });
   for (const group of ["all_standard_events", "all_custom_events"])
     api.analytics.subscribe(group, (event) => {
-      if (privacy.analyticsProcessingAllowed || privacy.marketingAllowed) void tell(event, privacy);
+      if (!privacy.analyticsProcessingAllowed && !privacy.marketingAllowed) return;
+      client_id = event.clientId ?? client_id;
+      told = Promise.all([told, tell(event, privacy)]);
     });
 
   async function tell(event: unknown, customer_privacy: Privacy): Promise<void> {

@@ -48,6 +48,22 @@ test("nothing goes before consent, and the newest choice counts", async () => {
   ]); // prettier-ignore
 });
 
+test("a choice that takes something back is told of the visitor of whom something was told, once", async () => {
+  const world = pixel();
+  const denied = { analyticsProcessingAllowed: false, marketingAllowed: false };
+  world.publish.all_standard_events({ name: "page_viewed", clientId: "c1" });
+  world.choose({ customerPrivacy: denied });
+  world.choose({ customerPrivacy: denied });
+  await settled();
+  const { event, customer_privacy, customer, cookies } = world.sent[1].body;
+  assert.deepEqual(event, { name: "visitorConsentCollected", type: "consent", clientId: "c1" });
+  assert.deepEqual([customer_privacy, customer, cookies, world.sent.length], [denied, null, {}, 2]);
+  const silent = pixel();
+  silent.choose({ customerPrivacy: denied });
+  await settled();
+  assert.deepEqual(silent.sent, []);
+});
+
 test("the checkout's typed text is not listened to", () => {
   assert.deepEqual(Object.keys(pixel().publish), ["all_standard_events", "all_custom_events"]);
 });

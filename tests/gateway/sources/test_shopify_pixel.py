@@ -165,6 +165,22 @@ def test_the_pixels_and_the_webhooks_order_become_one_with_the_identifiers_of_bo
     assert (taken["event"]["event_id"], "fbp" in user_data, "em" in user_data) == ("purchase.t1", True, True)
 
 
+def test_a_withdrawal_that_the_pixel_tells_is_the_visitors_state_and_goes_nowhere(sending: Running) -> None:
+    before = len(sending.accepted("meta"))
+    denied = {"analyticsProcessingAllowed": False, "marketingAllowed": False}
+    event = {"name": "visitorConsentCollected", "type": "consent", "clientId": "9f2d7c1e-6a55-4c58-8f0e-0c9a1f4b7d33"}
+    assert sending.post("/i/shopify", forwarded(event=event, customer_privacy=denied)).json() == {"accepted": 1}
+    told = {
+        "event_name": "page_viewed",
+        "event_id": "after",
+        "user_data": {"anonymous_id": "9f2d7c1e-6a55-4c58-8f0e-0c9a1f4b7d33"},
+    }
+    assert sending.send(told).status_code == 202
+    story = wait_until(lambda: sending.command("explain", "after").stdout)
+    assert "marketing denied" in story
+    assert len(sending.accepted("meta")) == before
+
+
 def test_an_order_whose_pixel_was_blocked_arrives_by_its_webhook(sending: Running) -> None:
     before = len(sending.accepted("meta"))
     assert deliver(sending, "orders/create", {**paid("t2"), "id": 2}).status_code == 200
