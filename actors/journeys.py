@@ -15,6 +15,7 @@ import lmdb
 import msgspec
 
 from actors.actor import Processing
+from actors.aftermath import Aftermath
 from actors.attribution.conversions import (
     AFTERMATH,
     CANCELLATION,
@@ -59,6 +60,7 @@ class Journeys:
         self._touches = Touches(store, txn)
         self._rows = Rows(CONVERSION_DB, CONVERSION, store, txn)
         self._index = Index(CONVERSION_DB, store, txn)
+        self._aftermath = Aftermath(store, txn)
         self._earlier: list[Put] = []
 
     @property
@@ -153,6 +155,9 @@ class Journeys:
         if self._note(signal_touch(processing, site, event_key)):
             row = msgspec.structs.replace(row, keys=(*row.keys, LinkKey("session", own_digest(event_key))))
         self._save(event_key, self._computed(row, site.attribution, "conversion"))
+        if row.order_id is not None and row.event_name == "purchase_placed":
+            for event in self._aftermath.of_order(row.site, row.order_id):
+                self._change_value(event, site.attribution)
 
     def _computed(self, row: ConversionRow, rules: AttributionRules, cause: Cause) -> ConversionRow:
         reached, has_older = self._reached(row, rules.window_ms(row.event_name))

@@ -41,7 +41,7 @@ PURE = (
     )),
 )  # fmt: skip
 # Within a batch they read in the core's own transaction.
-READERS = ("batch", "indexed", "journeys", "runtime", "sightings", "touching", "warm", "writes")
+READERS = ("aftermath", "batch", "indexed", "journeys", "runtime", "sightings", "touching", "warm", "writes")
 # They name the type of the random source and make none; `inet_pton` reads an address and opens no socket.
 EXEMPT = {
     "actors/gate.py": {"random"},

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -376,3 +377,29 @@ async def test_a_person_who_refuses_is_not_followed_by_a_conversion(
     await take(world, page(0, UTM), order(10, consent=DENIED))
     row = only(world)
     assert (row.keys, row.visitor_id, row.path, row.gap, row.order_id) == ((), None, (), "consent_denied", "o-1")
+
+
+async def test_a_refund_that_came_before_its_order_is_subtracted_from_it(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    data = CustomData(order_id="o-1", value=Decimal(20), currency="EUR")
+    world = make_world(shop())
+    await take(
+        world, event("r-1", "order_refunded", source="shopify_webhook", custom_data=data), page(0, UTM), order(10)
+    )
+    assert (only(world).net_value, only(world).cause) == (Decimal(100), "refund")
+
+
+async def test_the_path_is_the_same_in_whatever_order_its_events_arrive(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    events = [page(minute, f"?gclid=g{minute}") for minute in (0, 5, 50)]
+    events += [page(7, "", "https://shop.example/", name="cart_item_added"), order(60, source="server")]
+    paths = set()
+    for arrived in permutations(events):
+        world = make_world(shop())
+        world.take(*arrived)
+        await world.settle()
+        paths.add(tuple((touch.at_ms, touch.channel) for touch in only(world).path))
+    assert len(paths) == 1
+    assert len(paths.pop()) == 3
