@@ -14,7 +14,7 @@ from actors.routes import Route, as_table
 from gateway.config_reader import Reader
 from gateway.config_routes import read_routes
 from gateway.errors import SettingsError
-from gateway.routes_text import Table
+from gateway.routes_text import Table, decoded, encoded
 from gateway.views import DestinationView
 
 Fault = tuple[str, str]  # path, what is wrong and what would be right
@@ -53,7 +53,8 @@ def normalised(tables: Sequence[Table]) -> tuple[Table, ...]:
     """As the gateway reads and tells them: what has its default is left out. One that has faults stays as it is."""
     reader = Reader({}, Path())
     read = [reader.record(Route, table, "") for table in tables]
-    return tuple(as_table(route) if route is not None else table for table, route in zip(tables, read, strict=True))
+    told = [as_table(route) if route is not None else table for table, route in zip(tables, read, strict=True)]
+    return tuple(decoded(encoded(told)))  # lists as JSON has them
 
 
 def _shadowed(read: Sequence[tuple[str, Route]]) -> Iterator[str]:

@@ -120,6 +120,9 @@ def _consent(story: Story) -> str:
 def _destination(one: DestinationStory, received_at: str) -> Iterator[RenderableType]:
     name = one.destination if not one.platform else f"{one.destination} ({one.platform})"
     yield _indented(Text.assemble((f"{one.status:<10}", STYLES.get(one.status, "")), f" {name}: ", one.why), 2)
+    if one.route:
+        share = f", which stands for {1 / one.sample_rate:.3g} events" if 0 < one.sample_rate < 1 else ""
+        yield _line(f"by route {one.route}{share}", 13)
     if one.words and not one.attempts:
         yield _line(f"said: {visible(one.words)}", 13)
     if one.match_quality is not None:

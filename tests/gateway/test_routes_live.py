@@ -82,6 +82,9 @@ def test_each_event_is_decided_by_the_version_of_its_turn(tmp_path: Path) -> Non
         assert [one["reason"] for one in found["destinations"]] == ["filtered"]
         assert named(running, "small-after") == []
         assert (story(running, "small-before")["routes_version"], found["routes_version"]) == (0, number)
+        page = running.command("explain", "big-after").stdout
+        assert f"with version {number} of its routes" in page
+        assert "by route to-meta" in page
 
 
 def test_what_is_queued_keeps_what_was_decided(tmp_path: Path) -> None:

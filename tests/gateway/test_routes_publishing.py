@@ -20,7 +20,7 @@ from tests.gateway.test_publishing import Publishing
 
 ALL = {"id": "all", "destination": "ga4-file"}
 BIG = {"id": "big", "destination": "ga4-file", "events": ["purchase_placed"]}
-DECLARED = '[[sites.routes]]\nid = "all"\ndestination = "ga4-file"\n\n'
+DECLARED = '[[sites.routes]]\nid = "all"\ndestination = "ga4-file"\nevents = ["*"]\nenabled = true\n\n'
 OUTLET = '[[sites]]\nid = "outlet"'
 
 
