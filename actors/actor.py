@@ -14,10 +14,11 @@ from msgspec import Struct
 
 from actors.event import Consent, Event
 from actors.facts import NOTHING_MET, VisitorFacts
+from actors.graph import Graph
 from actors.snapshot import Snapshot
 from actors.traffic import Traffic
 from store.journey_records import GapFacts, TouchRow
-from store.records import Copy, LinkRow, Sighting
+from store.records import Copy, Learnt, LinkRow, Sighting
 
 S = TypeVar("S", bound=Struct)
 
@@ -49,6 +50,11 @@ class Message(Struct, frozen=True, tag=True):
         """Where the event that it carries is in the log."""
         return None
 
+    @property
+    def otherwise(self) -> "tuple[Ref, Message] | None":
+        """What is sent in its place if its turn fails."""
+        return None
+
 
 class Arrived(Message, frozen=True, kw_only=True):
     """An event as the edge put it into the mailbox. Taken by the visitor actor."""
@@ -65,6 +71,15 @@ class Arrived(Message, frozen=True, kw_only=True):
     @property
     def position(self) -> Position:
         return self.at
+
+
+class VisitorView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an event's visitor knows of its own identity. `named`: identifiers it was given, in their standard form,
+    that no identity knows of yet."""
+
+    since_ms: int = 0
+    is_joined: bool = False  # something but the visitor itself may be known of its identity
+    named: dict[str, str] = {}
 
 
 class Processing(Struct, frozen=True, kw_only=True):
@@ -86,6 +101,10 @@ class Processing(Struct, frozen=True, kw_only=True):
     facts: GapFacts | None = None  # of a conversion: what its visitor knew
     visitors: tuple[str, ...] = ()  # of its identity: their touchpoints are a conversion's, too
     met: VisitorFacts = NOTHING_MET  # what filters may ask of its visitor; only where one of its site does
+    visitor: VisitorView = VisitorView()
+    identity: str = ""  # empty: the visitor's own, or nobody's
+    added: dict[str, Any] = {}  # fields of `user_data` that are known besides what the event brought
+    added_from: dict[str, Learnt] = {}
 
 
 class Turn(Protocol):
@@ -95,6 +114,7 @@ class Turn(Protocol):
     random: Random
     snapshot: Snapshot
     traffic: Traffic  # counters of the event's site and hour; added to, committed with the turn
+    graph: Graph
 
     def send(self, ref: Ref, message: Message) -> None:
         """The message is taken in the same commit, after this turn."""
@@ -154,6 +174,10 @@ class Turn(Protocol):
         ...
 
     def process(self, processing: Processing) -> None:
+        """Finds out whose the event is, then routes it."""
+        ...
+
+    def route(self, processing: Processing) -> None:
         """Routes the event: one delivery or one reason per destination, in the books and in the outbox."""
         ...
 
@@ -192,6 +216,11 @@ class Actor(Generic[S]):
 
     def receive(self, message: Any, turn: Turn) -> None:
         raise TypeError(f"{self.kind} takes no {type(message).__name__}")
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing to remember: no row is kept of it."""
+        return False
 
     def alarm(self, turn: Turn) -> None:
         """Called when the actor's alarm is due; the alarm is gone by then."""

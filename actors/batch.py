@@ -10,11 +10,13 @@ from random import Random
 import lmdb
 import msgspec
 
-from actors.actor import Message, Position, Processing, Ref
+from actors.actor import Message, Position, Processing, Ref, VisitorView
 from actors.consent import after_release
 from actors.event import Consent, Event
+from actors.graph import DATABASE, Graph
 from actors.holding import forget_message
 from actors.holds import HELD
+from actors.identities import identify
 from actors.merging import conflicts
 from actors.processing import Processor
 from actors.snapshot import Snapshot
@@ -44,11 +46,13 @@ class Batch:
         now_ms: int,
         seed: int,
         outbox_limit: int,
+        id_key: bytes,
     ) -> None:
         self.now_ms = now_ms
         self.random = Random(seed)
         self.snapshot = snapshot
         self.writes = Writes(store, txn, snapshot, now_ms=now_ms)
+        self.graph = Graph(store, txn, id_key)
         self._known = self.writes.known
         self._tally = self.writes.tally
         self.traffic = self.writes.traffic
@@ -216,6 +220,10 @@ class Batch:
             consent_version=version,
             order=row.order,
             copies=row.copies,
+            visitor=VisitorView(is_joined=True),
+            identity=row.identity,
+            added=row.added,
+            added_from=row.added_from,
             released=key,
             is_last=is_last,
         )
@@ -231,6 +239,9 @@ class Batch:
         self.writes.journeys.identity_changed(site, identities, visitors)
 
     def process(self, processing: Processing) -> None:
+        identify(processing, self)
+
+    def route(self, processing: Processing) -> None:
         self._processor.route(processing)
 
     def _conflicts(self, first: EventRow, copy: Event) -> tuple[str, ...]:
@@ -243,7 +254,10 @@ class Batch:
         """All that the batch changes, encoded, as one function for the writer."""
         for (database, key), raw in {**self._known.unreadable, **self.writes.journeys.unreadable}.items():
             self.quarantine(database, key, raw)
+        for key, raw in self.graph.unreadable.items():
+            self.quarantine(DATABASE, key, raw)
         puts = self.writes.puts
+        puts += self.graph.puts()
         puts += self._known.puts()
         puts += self.writes.journeys.puts()
         for actor in self._touched.values():

@@ -18,9 +18,11 @@ from actors.erasing_journeys import erase_conversion, erase_event
 from actors.event import CustomData, Event
 from actors.finding import LOOKED_AT, consent_key, decode_event, event_of, visitor_key
 from actors.holds import HELD
+from actors.identifying import leads_in
 from actors.ip import Ip
 from actors.order import Order
 from actors.person import holds, may_hold
+from actors.person_identities import Found, found
 from store import keys
 from store.books import column_of
 from store.env import Store
@@ -39,6 +41,7 @@ from store.records import (
     EventRow,
     LogRecord,
     PrivacyRow,
+    StateRow,
 )
 from store.rewriting import Draft, Rewrite
 
@@ -145,8 +148,8 @@ class Eraser:
         if row.erased_at_ms:
             return
         blank = msgspec.structs.replace(
-            row, event_id="", body=None, order=None, copies=copies, session_id=None, visitor_id=None,
-            not_routed=self._without_holds(row), erased_at_ms=self.now_ms,
+            row, event_id="", body=None, order=None, copies=copies, session_id=None, visitor_id=None, identity="",
+            added={}, added_from={}, not_routed=self._without_holds(row), erased_at_ms=self.now_ms,
         )  # fmt: skip
         self.draft.put("event", key, EVENT.encode(blank))
         self.counts["events"] += 1
@@ -169,11 +172,17 @@ class Eraser:
             self._index(event, event_key)
         for kind, value in dedup.keys_of(event):
             self._sighting(keys.dedup(event.site, event.event_name, kind, value))
+        for name, value in leads_in(event.custom_data):
+            self.identifier(event.site, name, value)
         if record.caller.startswith("ip:"):
             self.state(keys.state(Ip.number, f"{event.site}\x1f{record.caller}"))
         if self.person.sources and event.user_data.anonymous_id is not None:
             self.state(visitor_key(event.site, event.user_data.anonymous_id))
             self.state(consent_key(event.site, event.user_data.anonymous_id))
+        if self.person.sources:
+            for one in list(found(self.draft.txn, self.store, event.site, persons.named_in(event))):
+                if self.draft.peek("state", one.key) is not None:
+                    self.identity(one)
         blank = LogRecord(
             kind=record.kind, actor_key="", received_at_ms=record.received_at_ms,
             body=msgspec.msgpack.encode(without_person(event)),
@@ -203,6 +212,23 @@ class Eraser:
         if row is not None and row.order is not None:
             self.draft.put("dedup", key, SIGHTING.encode(msgspec.structs.replace(row, order=None)))
             self.counts["sightings"] += 1
+
+    def identifier(self, site: str, kind: str, value: str) -> None:
+        """What leads from an identifier to its identity."""
+        self.counts["identifiers"] += self.draft.delete("identifier", keys.identifier(site, kind, value))
+
+    def identity(self, one: Found) -> None:
+        """All that is known of a person, and what leads there."""
+        for key in one.state.rows:
+            self.counts["identifiers"] += self.draft.delete("identifier", key)
+        self.state(one.key)
+        self.counts["identities"] += 1
+
+    def rewrite_state(self, key: bytes, row: StateRow, data: bytes) -> None:
+        """An actor's memory without the person."""
+        self.forget.append(key)
+        self.draft.put("state", key, STATE.encode(msgspec.structs.replace(row, data=data)))
+        self.counts["states"] += 1
 
     def state(self, key: bytes) -> None:
         """An actor's memory and its alarm."""

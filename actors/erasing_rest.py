@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from actors import erasing_identities
 from actors.erasing import Eraser, Part, summed
 from actors.erasing_journeys import erase_person
 from actors.finding import LOOKED_AT, consent_key, event_of, state_of, visitor_key, visitor_of
@@ -28,6 +29,7 @@ def erase_rest(store: Store, job: PrivacyRow, now_ms: int) -> Part:
     with store.read() as txn:
         eraser = Eraser(Draft(store, txn), store, job, lambda *_: True, now_ms)
         if not job.cursor:
+            erasing_identities.erase(eraser, store, job.site)
             _visitors(eraser, job)
             erase_person(eraser, job.site)
             _examples(eraser, rows_after(txn, store, "replay", keys.REPLAYS, b"", REPLAYS_MOST))
@@ -93,9 +95,7 @@ def _shared_visitor(eraser: Eraser, key: bytes) -> None:
         for field, known in state.seen.items()
         if (kept := [one for one in known if not eraser.person.is_known_by(one.value)])
     }
-    eraser.forget.append(key)
-    eraser.draft.put("state", key, STATE.encode(msgspec.structs.replace(row, data=msgspec.msgpack.encode(state))))
-    eraser.counts["states"] += 1
+    eraser.rewrite_state(key, row, msgspec.msgpack.encode(state))
 
 
 def _examples(eraser: Eraser, rows: list[tuple[bytes, bytes]]) -> None:

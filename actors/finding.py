@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from actors import person as persons
+from actors import person_identities
 from actors.consent_record import ConsentRecord
 from actors.event import Event
 from actors.person import Kind, Values, may_hold
@@ -30,8 +31,11 @@ _states = msgspec.msgpack.Decoder(VisitorState)
 def find(store: Store, job: PrivacyRow) -> PrivacyRow:
     """The job after the next part of its messages."""
     person = persons.decode(job.person)
-    needles, is_again, cursor, looked_at = person.needles(), job.is_again, job.cursor, 0
+    cursor, is_again, looked_at = job.cursor, job.is_again, 0
     with store.read() as txn:
+        if not cursor:
+            person_identities.learn(txn, store, job.site, person)
+        needles = person.needles()
         for message in read_on(txn, store, job.site, job.cursor, job.asked_at_ms):
             cursor, looked_at = message.place, looked_at + 1
             event = event_of(message.raw) if not person.sources and may_hold(needles, message.raw) else None
@@ -61,6 +65,9 @@ def find_visitors(store: Store, job: PrivacyRow) -> PrivacyRow:
         site, _, visitor_id = row.actor_key.partition("\x1f") if row is not None else ("", "", "")
         if row is not None and site == job.site:
             is_again = person.learn_visitor(visitor_id, seen(row)) or is_again
+    if len(rows) < LOOKED_AT:
+        with store.read() as txn:
+            is_again = person_identities.learn(txn, store, job.site, person) or is_again
     after = msgspec.structs.replace(job, person=persons.encode(person), is_again=is_again)
     if len(rows) == LOOKED_AT:
         return msgspec.structs.replace(after, cursor=rows[-1][0])

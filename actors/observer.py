@@ -111,6 +111,15 @@ class Observer:
     def event_merged(self, site: str, source: str) -> None:
         """A copy whose fields went into the event that was waiting for it."""
 
+    def identity_merged(self, site: str, key: str) -> None:
+        """Two identities became one; `key` is the kind of identifier that they met by."""
+
+    def visitor_shared(self, site: str) -> None:
+        """A visitor that several persons use."""
+
+    def identifier_set_aside(self, site: str, kind: str) -> None:
+        """An identifier that was seen with too many visitors in a day: it joins nobody from now on."""
+
     def caller_limited(self, site: str, kind: str) -> None:
         """A verdict against a caller; `kind` is `ip` or `key`."""
 

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from actors.actor import Actor, Message, Position, Processing, Turn
+from actors.actor import Actor, Message, Position, Processing, Turn, VisitorView
 from actors.attribution.gaps import joined
 from actors.consent import is_refused
 from actors.event import Consent, Event, is_browser
 from actors.facts import NOTHING_MET, VisitorFacts
 from actors.merging import conflicts, merge, strictest
 from store.journey_records import GapFacts
-from store.records import Copy
+from store.records import Copy, Learnt
 
 COPIES_KEPT = 50
 
@@ -50,6 +50,9 @@ class Copied(Message, frozen=True, kw_only=True):
     session_id: str | None = None
     facts: GapFacts | None = None
     met: VisitorFacts = NOTHING_MET
+    visitor: VisitorView = VisitorView()
+    added: dict[str, Any] = msgspec.field(default_factory=dict)
+    added_from: dict[str, Learnt] = msgspec.field(default_factory=dict)
 
     @property
     def carried(self) -> Event:
@@ -173,6 +176,9 @@ def _joined(first: Processing, copy: Copied) -> Processing:
         session_id=first.session_id or copy.session_id,
         facts=joined(first.facts, copy.facts),
         met=copy.met if is_browser(copy.event) else first.met,
+        visitor=copy.visitor if is_browser(copy.event) or not first.visitor.since_ms else first.visitor,
+        added={**copy.added, **first.added},
+        added_from={**copy.added_from, **first.added_from},
     )
 
 

@@ -44,7 +44,7 @@ class Person(Struct, kw_only=True, omit_defaults=True):
             return True
         if self._is_of_other(values):
             return False
-        return any(known & (values[kind] | said) for kind in KINDS if (known := self._known(kind)))
+        return any(known & (values[kind] | said) for kind in KINDS if (known := self.known(kind)))
 
     def learn(self, event: Event) -> bool:
         """What one of the person's events, or another's on the same device, tells; True where it is news."""
@@ -59,11 +59,23 @@ class Person(Struct, kw_only=True, omit_defaults=True):
 
     def learn_visitor(self, visitor_id: str, seen: Values) -> bool:
         """What the state of a visitor tells, who may have been named before its oldest event; True where it is news."""
-        if not any(seen[kind] & self._known(kind) for kind in ("external_id", "email", "phone")):
+        if not any(seen[kind] & self.known(kind) for kind in ("external_id", "email", "phone")):
             return False
         if self._is_of_other(seen) or any(len(seen[kind]) > 1 for kind in ("external_id",)):
             return visitor_id not in self.visitors() and self._note_shared(visitor_id)
         return self._add("visitor", visitor_id)
+
+    def learn_identity(self, values: Values) -> bool:
+        """What an identity tells that one of the person's identifiers leads to; True where it is news."""
+        if not self.is_identity(values):
+            return False
+        return any([self._add(kind, value) for kind in KINDS for value in sorted(values[kind])])
+
+    def is_identity(self, values: Values) -> bool:
+        """Whether an identity is this person's; a phone that was only learnt may be a family's."""
+        mine = any(values[kind] & self.known(kind) for kind in ("external_id", "email", "visitor"))
+        given = bool(values["phone"] & frozenset(self.given.get("phone", ())))
+        return (mine or given) and not self._is_of_other(values)
 
     def visitors(self) -> list[str]:
         """Those that are nobody else's, and those that were given."""
@@ -79,9 +91,9 @@ class Person(Struct, kw_only=True, omit_defaults=True):
     def is_known_by(self, value: str) -> bool:
         """Whether this text is one of the person's own identifiers."""
         kinds: tuple[Kind, ...] = ("external_id", "email", "phone")
-        return any(value in self._known(kind) for kind in kinds)
+        return any(value in self.known(kind) for kind in kinds)
 
-    def _known(self, kind: Kind) -> frozenset[str]:
+    def known(self, kind: Kind) -> frozenset[str]:
         values = (*self.given.get(kind, ()), *self.learnt.get(kind, ()))
         return frozenset(values) - frozenset(self.shared if kind == "visitor" else ())
 
@@ -90,7 +102,7 @@ class Person(Struct, kw_only=True, omit_defaults=True):
 
     def _is_of_other(self, values: Values) -> bool:
         """Whether the values name somebody else."""
-        ids, emails = self._known("external_id"), self._known("email")
+        ids, emails = self.known("external_id"), self.known("email")
         if values["external_id"] & ids:
             return False
         if values["external_id"] and ids:
@@ -98,7 +110,7 @@ class Person(Struct, kw_only=True, omit_defaults=True):
         return bool(values["email"] and emails) and not values["email"] & emails
 
     def _share(self, visitors: frozenset[str]) -> bool:
-        mine = visitors & self._known("visitor") - frozenset(self.given.get("visitor", ()))
+        mine = visitors & self.known("visitor") - frozenset(self.given.get("visitor", ()))
         return any([self._note_shared(one) for one in sorted(mine)])
 
     def _note_shared(self, visitor_id: str) -> bool:
@@ -129,6 +141,11 @@ def values_of(event: Event) -> Values:
         "subscription": _named(data.subscription_id),
         "lead": _named(data.lead_id),
     }
+
+
+def named_in(event: Event) -> Person:
+    """Whoever an event names."""
+    return Person(given={kind: sorted(values) for kind, values in values_of(event).items() if values})
 
 
 def mentioned(event: Event) -> frozenset[str]:

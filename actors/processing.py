@@ -29,7 +29,7 @@ def asking_of(processing: Processing, site: Site, attribution: AttributionFacts 
     """What the routes of a site are asked about an event. `attribution`: of a conversion."""
 
     def sent() -> Event:
-        return as_sent(processing.event, processing.consent, processing.session_id)
+        return as_sent(processing.event, processing.consent, processing.session_id, processing.added)
 
     facts = facts_of(processing.event, site, processing.met, attribution)
     return Asking(processing.event, processing.consent, site, facts, sent)
@@ -112,6 +112,7 @@ class Processor:
             writes.count("not_routed", site=event.site, destination=destination, reason=decision.reason)
         writes.known.events[key] = msgspec.structs.replace(
             row, routed=tuple(routed), not_routed=not_routed, released=released, decided=by_route,
+            identity=processing.identity, added=processing.added, added_from=processing.added_from,
             consent=_choices(processing), consent_from=processing.consent_from,
             consent_version=processing.consent_version,
         )  # fmt: skip
@@ -159,6 +160,9 @@ class Processor:
             consent=_choices(processing),
             consent_from=processing.consent_from,
             consent_version=processing.consent_version,
+            identity=processing.identity,
+            added=processing.added,
+            added_from=processing.added_from,
             last_copy_at_ms=self._last_message_ms(processing, key),
             routed=tuple(decision.destination for decision in decisions if decision.reason is None),
             not_routed={d.destination: d.reason for d in decisions if d.reason is not None},

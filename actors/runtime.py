@@ -24,6 +24,7 @@ from actors.alarm_faults import again_at_ms, fault_after
 from actors.batch import Batch
 from actors.consent_record import ConsentRecord
 from actors.event import Event
+from actors.identities import Identity
 from actors.ip import Ip
 from actors.link import Link
 from actors.observer import Observer
@@ -40,7 +41,7 @@ from store.records import DeadLetter, LogRecord
 from store.writer import Writer, commit, count_outbox
 
 KINDS: Final[Mapping[str, type[Actor[Any]]]] = {
-    kind.kind: kind for kind in (Visitor, Ip, Order, Site, Link, ConsentRecord)
+    kind.kind: kind for kind in (Visitor, Ip, Order, Site, Link, ConsentRecord, Identity)
 }
 BATCH: Final = 128  # messages in one commit at most
 PER_SHARD: Final = 32
@@ -109,6 +110,7 @@ class Core:
         self._stopwatch = stopwatch
         self._cursors = read_cursors(store, shards)
         self._warm = WarmActors(store, kinds)
+        self._id_key = store.id_key()
         self._event_decoder = msgspec.msgpack.Decoder(Event)
         self._work = trio.Event()
         self._first_shard = 0
@@ -204,7 +206,7 @@ class Core:
             with self._store.read() as txn:
                 batch = Batch(
                     self._store, txn, self._warm, self.snapshot, self.depths,
-                    now_ms=now_ms, seed=seed, outbox_limit=self._outbox_limit,
+                    now_ms=now_ms, seed=seed, outbox_limit=self._outbox_limit, id_key=self._id_key,
                 )  # fmt: skip
                 try:
                     cursors, taken = self._turns(batch, given, txn, poison, taken)
@@ -281,7 +283,11 @@ class Core:
             batch.sent.clear()
 
     def _take(self, batch: Batch, ref: Ref, message: Message, poison: dict[int, Poison]) -> None:
-        if not self._turn(batch, ref, message, poison) and (event := message.carried) is not None:
+        if self._turn(batch, ref, message, poison):
+            return
+        if message.otherwise is not None:
+            batch.send(*message.otherwise)
+        elif (event := message.carried) is not None:
             batch.lost(event)
 
     def _turn(self, batch: Batch, ref: Ref, message: Message | None, poison: dict[int, Poison]) -> bool:
@@ -370,7 +376,8 @@ def _poison(error: Exception) -> Poison:
 
 
 def _letter(now_ms: int, ref: Ref, message: Message | None, poison: Poison) -> DeadLetter:
-    at = message.position if message is not None else None
+    is_lost = message is not None and message.otherwise is None  # else its event went on
+    at = message.position if message is not None and is_lost else None
     return DeadLetter(
         at_ms=now_ms,
         kind=ref.kind,

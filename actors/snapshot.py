@@ -16,6 +16,7 @@ from actors.compiled_routes import Plan
 from actors.consent import ConsentRules, Default
 from actors.destinations.base import Destination
 from actors.event import Purpose
+from actors.identifying import IdentityRules
 from actors.routes import Route
 from actors.twins import is_twin, real_id, twin_of
 
@@ -43,6 +44,7 @@ class Site(Struct, frozen=True, kw_only=True, dict=True):
     is_events_api: bool = False  # POST / posts to this site, without a key
     home_url: str | None = None  # where a tracked link leads that is unknown, disabled or expired
     bots: Literal["keep", "drop"] = "keep"  # whether what counts as a bot's goes to platforms
+    identity: IdentityRules = IdentityRules()
     consent_categories: Mapping[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes
     routes: tuple[Route, ...] = ()  # of a destination without any its own event names decide
 

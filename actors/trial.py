@@ -138,7 +138,9 @@ class _TrialBatch(Batch):
     """Runs the turns of one message to their end, as the core does (runtime.py), and is never frozen."""
 
     def __init__(self, store: Store, txn: Any, warm: WarmActors, snapshot: Snapshot, now_ms: int, seed: int) -> None:
-        super().__init__(store, txn, warm, snapshot, {}, now_ms=now_ms, seed=seed, outbox_limit=sys.maxsize)
+        super().__init__(
+            store, txn, warm, snapshot, {}, now_ms=now_ms, seed=seed, outbox_limit=sys.maxsize, id_key=store.id_key()
+        )
         self._recording = _Recording(self.writes, snapshot, {}, now_ms=now_ms, outbox_limit=sys.maxsize)
         self._processor = self._recording
 

@@ -16,13 +16,14 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from actors import dedup
-from actors.actor import Actor, Arrived, Processing, Ref, Turn
+from actors.actor import Actor, Arrived, Message, Processing, Ref, Turn, VisitorView
 from actors.attribution.evidence import LINK_ID, Link
 from actors.attribution.touchpoints import MILESTONES
 from actors.consent import are_taken_back, is_refused
 from actors.consent_record import Changed, change_of
 from actors.consent_state import ConsentState
 from actors.contacts import TOUCHES_KEPT, Contact, Journey, facts_of, meet, note, recorded, touchpoint
+from actors.enrichment import LIFETIMES_MS, Added, of_visitor
 from actors.event import Event, UserData, is_bot, is_browser, is_test
 from actors.facts import NOTHING_MET, VisitorFacts
 from actors.holds import Held, Hold, end, next_end_ms
@@ -43,11 +44,19 @@ CLICK_FIELDS = (
 
 
 class Known(Struct, kw_only=True, omit_defaults=True):
-    """A value and when it was seen first and last. Email and phone are their standard digests."""
+    """A value, when it was seen first and last, and which source brought it. Email and phone are their standard
+    digests."""
 
     value: str
     first_at_ms: int
     last_at_ms: int
+    source: str = ""
+
+
+class Joined(Message, frozen=True, kw_only=True):
+    """Something besides the visitor is known of its identity; or it is several persons' visitor."""
+
+    is_shared: bool = False
 
 
 class VisitorState(ConsentState, Struct, kw_only=True, omit_defaults=True):
@@ -64,6 +73,10 @@ class VisitorState(ConsentState, Struct, kw_only=True, omit_defaults=True):
     told_day: int = 0  # the last day, since 1970, on which it told its site that it was there,
     known_day: int = 0  # and that it is known by an identifier
     journey: Journey | None = None
+    is_joined: bool = False  # its identity is more than this visitor, or has an identifier
+    is_shared: bool = False
+    is_asked: bool = False  # False: of a store from before identities, which know nothing of it yet
+    rotations: int = 0  # visitor ids that its browser was given before it within a day, each for another person
 
 
 class Visitor(Actor[VisitorState]):
@@ -71,12 +84,15 @@ class Visitor(Actor[VisitorState]):
     number: ClassVar[int] = 1
     state_type: ClassVar[type[Any]] = VisitorState
 
-    def receive(self, message: Arrived | Held, turn: Turn) -> None:
+    def receive(self, message: Arrived | Held | Joined, turn: Turn) -> None:
         match message:
             case Arrived():
                 self._arrived(message, turn)
             case Held():
                 self.state.held.append(message.hold)
+            case Joined():
+                self.state.is_joined = True
+                self.state.is_shared = self.state.is_shared or message.is_shared
         if self.state.held:
             self._end_holds(turn)
 
@@ -104,6 +120,7 @@ class Visitor(Actor[VisitorState]):
             session_id=self._session_id(event),
             facts=self._facts(event, turn),
             met=self._met(event, turn),
+            **self._identity(event, turn),
             **self._consent(event),
         )
         self._hand_on(processing, turn)
@@ -127,7 +144,7 @@ class Visitor(Actor[VisitorState]):
         copied = Copied(
             event=message.event, at=message.at, key=key, value=value, first_key=sighting.event_key,
             session_id=self._session_id(message.event), facts=self._facts(message.event, turn),
-            met=self._met(message.event, turn),
+            met=self._met(message.event, turn), **self._identity(message.event, turn),
             **self._consent(message.event),
         )  # fmt: skip
         turn.send(Ref("order", sighting.order), copied)
@@ -154,6 +171,34 @@ class Visitor(Actor[VisitorState]):
         visit = self.state.visit
         return visit.id if visit is not None and covers(visit, event) else None
 
+    def _identity(self, event: Event, turn: Turn) -> dict[str, Any]:
+        """What the visitor knows of its identity, and the click and browser ids that the event does not bring."""
+        state = self.state
+        named: dict[str, str] = {}
+        if not state.is_asked:
+            state.is_asked = True
+            if state.events > 1:
+                named = {field: state.seen[field][-1].value for field in PERSON_FIELDS if state.seen.get(field)}
+            elif event.user_data.anonymous_id is not None:  # it may be known from before its memory went
+                state.is_joined = state.is_joined or turn.graph.is_joined(event.site, event.user_data.anonymous_id)
+        if state.is_shared:
+            return {"visitor": VisitorView(since_ms=state.first_seen_at_ms, is_joined=True)}
+        view = VisitorView(since_ms=state.first_seen_at_ms, is_joined=state.is_joined, named=named)
+        added, learnt = self._added(event, turn)
+        return {"visitor": view, "added": added, "added_from": learnt}
+
+    def _added(self, event: Event, turn: Turn) -> Added:
+        user, seen = event.user_data, self.state.seen
+        if event.is_internal or all(getattr(user, field) is not None for field in seen if field in LIFETIMES_MS):
+            return {}, {}
+        site = turn.snapshot.sites.get(event.site)
+        last = {
+            field: (known[-1].value, known[-1].first_at_ms, known[-1].last_at_ms, known[-1].source)
+            for field, known in seen.items()
+            if known and field in LIFETIMES_MS
+        }
+        return of_visitor(user, last, event.received_at_ms, site.identity.max_age_ms if site is not None else 0)
+
     def _learn(self, message: Arrived, turn: Turn, *, is_copy: bool = False) -> None:
         """What an event tells about its visitor. A copy of it may come from another side and know more, but it is not
         another event."""
@@ -173,7 +218,7 @@ class Visitor(Actor[VisitorState]):
         if is_bot(event):
             self._exclude()
         for field, value in _identifiers(event.user_data):
-            self._note(field, value, now_ms)
+            self._note(field, value, now_ms, event.source)
         self._tell_site(event, turn)
         if contact is not None and contact.is_touch:
             self._touch(contact, event, turn)
@@ -269,13 +314,13 @@ class Visitor(Actor[VisitorState]):
             return None
         return facts_of(state.journey, event, first_seen_at_ms=state.first_seen_at_ms, visits=state.visits)
 
-    def _note(self, field: str, value: str, now_ms: int) -> None:
+    def _note(self, field: str, value: str, now_ms: int, source: str) -> None:
         known = self.state.seen.setdefault(field, [])
         for entry in known:
             if entry.value == value:
                 entry.last_at_ms = max(entry.last_at_ms, now_ms)
                 return
-        known.append(Known(value=value, first_at_ms=now_ms, last_at_ms=now_ms))
+        known.append(Known(value=value, first_at_ms=now_ms, last_at_ms=now_ms, source=source))
         del known[:-VALUES_KEPT]
 
     def _consent(self, event: Event) -> dict[str, Any]:

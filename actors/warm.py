@@ -45,6 +45,8 @@ class Warm:
         """The rows that make the store agree with this actor; none for an actor without a memory."""
         if not self.ref.key:
             return []
+        if self.actor.is_blank:
+            return [("state", self.state_key, None)]
         data = _encoder.encode(self.actor.state)
         self.size = len(data) + 200
         row = StateRow(

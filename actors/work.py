@@ -1,15 +1,16 @@
 """One delivery in a dispatcher's hand, and what is written when its attempt is over."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from actors.content import read_content, with_content
 from actors.destinations.base import Again, Delivered, Drop, Pause, Payload, Refresh, Retry, Split, Verdict
+from actors.enrichment import overlaid
 from actors.event import Consent, Event
 from actors.observer import Reason
 from actors.pacing import OUTAGE_MOST_MS, elapsed_ms, next_attempt_ms
@@ -96,21 +97,19 @@ def event_to_send(row: EventRow, body: bytes, content: bytes | None = None) -> E
         event = _event_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    event = as_sent(event, msgspec.convert(row.consent, Consent), row.session_id)
+    event = as_sent(event, msgspec.convert(row.consent, Consent), row.session_id, row.added)
     if content is None:
         return event
     changes = read_content(content)
     return with_content(event, changes) if changes is not None else None
 
 
-def as_sent(event: Event, consent: Consent, session_id: str | None) -> Event:
+def as_sent(event: Event, consent: Consent, session_id: str | None, added: Mapping[str, Any]) -> Event:
     """The event as it goes out by a route that transforms nothing."""
     if consent != event.consent:
         event = msgspec.structs.replace(event, consent=consent)
-    if session_id is not None and event.user_data.session_id is None:
-        user_data = msgspec.structs.replace(event.user_data, session_id=session_id)
-        event = msgspec.structs.replace(event, user_data=user_data)
-    return event
+    known = dict(added) if session_id is None else {**added, "session_id": session_id}
+    return overlaid(event, known) if known else event
 
 
 def outcome_of(verdict: Verdict) -> Literal["delivered", "retry", "drop", "split", "pause", "refresh", "again"]:

@@ -24,6 +24,7 @@ from gateway.config_reader import Fault, Reader
 from gateway.config_routes import read_routes
 from gateway.config_sources import read_sources
 from gateway.errors import ConfigError
+from gateway.identifiers import identity_rules
 from gateway.settings import Config, ServerSettings, SiteSettings
 from gateway.settings_attribution import attribution_rules
 from gateway.tag_settings import read_tag
@@ -270,4 +271,5 @@ def _site_rules(site: SiteSettings) -> Site:
         consent_categories=site.consent_categories,
         routes=site.routes,
         attribution=attribution_rules(site.attribution),
+        identity=identity_rules(site.identity),
     )

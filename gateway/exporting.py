@@ -16,7 +16,9 @@ from actors import person as persons
 from actors.consent_record import RecordState
 from actors.event import Event, Plaintext
 from actors.finding import LOOKED_AT, consent_key, decode_event, event_of, state_of, visitor_key, visitor_of
+from actors.identity_state import IdentityState
 from actors.person import Person
+from actors.person_identities import found
 from actors.wire import rfc3339
 from gateway.exporting_journeys import person_journeys
 from store import keys, ledger
@@ -26,6 +28,13 @@ from store.messages import Message, read_on
 from store.records import PrivacyRow
 
 FOLDER: Final = "exports"
+COUNTED: Final = {
+    "event": "events",
+    "visitor": "visitors",
+    "touchpoint": "touchpoints",
+    "conversion": "conversions",
+    "identity": "identities",
+}
 
 Opened = Callable[[str, bytes, tuple[str, ...]], Plaintext | None]  # site, sealed value, ids of the event's copies
 
@@ -39,12 +48,12 @@ async def write_export(
     name = f"{FOLDER}/privacy-{job.number}-{secrets.token_hex(4)}.jsonl"
     place = store.path / name
     draft = place.with_suffix(".part")
-    counts = {"events": 0, "visitors": 0, "touchpoints": 0, "conversions": 0}
+    counts = {"events": 0, "visitors": 0, "touchpoints": 0, "conversions": 0, "identities": 0}
     _clear_drafts(store.path, job.number)
     with os.fdopen(_create(draft), "wb") as file:
         file.write(_line(_head(job, now_ms)))
         async for row in _rows(store, job, open_plaintext):
-            counts[f"{row['record']}s"] += 1
+            counts[COUNTED[row["record"]]] += 1
             file.write(_line(row))
         file.flush()
         await trio.to_thread.run_sync(os.fsync, file.fileno())
@@ -91,6 +100,10 @@ async def _rows(store: Store, job: PrivacyRow, open_plaintext: Opened) -> AsyncI
             break
         after = messages[-1].place
         await trio.lowlevel.checkpoint()
+    with store.read() as txn:
+        known = [one.state for one in found(txn, store, job.site, person) if person.is_identity(one.values)]
+    for state in known:
+        yield {"record": "identity", "state": _identity(state)}
     for visitor_id in person.visitors():
         if (row := _visitor(store, job.site, visitor_id)) is not None:
             yield row
@@ -144,6 +157,17 @@ def _deliveries(store: Store, event_key: bytes) -> Iterator[dict[str, Any]]:
         times = [rfc3339(attempt.at_ms) for attempt in row.attempts] if row is not None else []
         status = row.status if row is not None else "queued"
         yield {"destination": one.destination, "status": status, "attempted_at": times}
+
+
+def _identity(state: IdentityState) -> dict[str, Any]:
+    """Each value with when and by which source it was given."""
+    return {
+        "first_at": rfc3339(state.first_at_ms),
+        "values": {
+            field: [{"value": one.form, "given_at": rfc3339(one.first_at_ms), "source": one.source} for one in values]
+            for field, values in state.values.items()
+        },
+    }
 
 
 def _visitor(store: Store, site: str, visitor_id: str) -> dict[str, Any] | None:

@@ -12,7 +12,9 @@ from typing import Final
 from msgspec import Struct
 
 from actors import identity
+from actors.identifying import DAY_MS, IdentityRules
 from actors.person import Kind, Person, email_forms, phone_forms
+from gateway.settings import IdentitySettings
 
 NAMES: Final = ("email", "phone", "external_id", "visitor", "order", "digest")
 PLAIN: Final[Mapping[str, Kind]] = {"external_id": "external_id", "visitor": "visitor", "order": "order"}
@@ -74,6 +76,20 @@ def person_of(given: Sequence[Identifier]) -> Person:
         for kind, values in one.values.items():
             table.setdefault(kind, []).extend(value for value in values if value not in table.get(kind, ()))
     return Person(given=table)
+
+
+def identity_rules(settings: IdentitySettings) -> IdentityRules:
+    """With the addresses digested: the core knows them in no other form."""
+    return IdentityRules(
+        max_age_ms=settings.max_age_days * DAY_MS,
+        blocked=frozenset(map(_mark, settings.blocked)),
+        links_only=frozenset(map(_mark, settings.links_only)),
+    )
+
+
+def _mark(text: str) -> str:
+    email = identity.email_digests(text) if "@" in text else None
+    return email.sha256 if email is not None else text.strip()
 
 
 def _split(text: str) -> tuple[str, str]:

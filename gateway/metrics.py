@@ -84,6 +84,13 @@ class PrometheusObserver(Observer):
             bound=75,
         )
         self._limited = of.counter("gateway_callers_limited", "Verdicts against callers.", "site", "kind", bound=30)
+        self._joined = of.counter(
+            "gateway_identities_merged", "Identities that were merged into another.", "site", "key", bound=12
+        )
+        self._shared = of.counter("gateway_visitors_shared", "Visitors of several persons.", "site", bound=6)
+        self._aside = of.counter(
+            "gateway_identifiers_set_aside", "Identifiers seen with too many visitors.", "site", "kind", bound=12
+        )
         self._turns = of.histogram("gateway_turn_seconds", "Duration of a turn.", "kind", bounds=TURN_S, bound=8)
         self._dead = of.counter("gateway_dead_letters", "Messages whose turn raised.", "kind", bound=12)
         self._mailbox_depth = of.gauge("gateway_mailbox_messages", "Messages not yet processed.")
@@ -204,6 +211,15 @@ class PrometheusObserver(Observer):
 
     def caller_limited(self, site: str, kind: str) -> None:
         self._limited.at(site, kind).value += 1
+
+    def identity_merged(self, site: str, key: str) -> None:
+        self._joined.at(site, key).value += 1
+
+    def visitor_shared(self, site: str) -> None:
+        self._shared.at(site).value += 1
+
+    def identifier_set_aside(self, site: str, kind: str) -> None:
+        self._aside.at(site, kind).value += 1
 
     def turn_done(self, kind: str, duration_s: float, count: int = 1) -> None:
         self._turns.at(kind).observe(duration_s, count)

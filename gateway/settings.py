@@ -73,6 +73,12 @@ class ConsentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     gpc_countries: tuple[Country, ...] = ()  # where Global Privacy Control counts; none: everywhere
 
 
+class IdentitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    max_age_days: Annotated[int, Meta(ge=0, le=730)] = 180  # how old what is added to events may be; 0: nothing is
+    blocked: tuple[str, ...] = ()  # addresses (or their SHA-256) and ids that are nobody's: those of the shop's staff
+    links_only: tuple[str, ...] = ()  # addresses of several persons, as info@…: kept, but they join nobody
+
+
 class SiteSettings(Struct, frozen=True, kw_only=True):
     id: SiteId
     write_keys: tuple[Secret, ...] = ()  # of servers
@@ -96,6 +102,7 @@ class SiteSettings(Struct, frozen=True, kw_only=True):
     consent_categories: dict[str, tuple[Purpose, ...]] = {}  # a consent tool's category -> purposes, of Segment clients
     tag: TagSettings | None = None  # what the tag loader loads in browsers; none: there is no loader
     attribution: AttributionSettings = AttributionSettings()  # what is credited for a conversion
+    identity: IdentitySettings = IdentitySettings()  # whose events are whose, and what is added to them
     sources: tuple[WebhookSource, ...] = ()  # senders of webhooks
     destinations: tuple[Destination, ...] = ()
     routes: tuple[Route, ...] = ()  # which events go where; a destination without one gets what its platform knows

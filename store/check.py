@@ -9,6 +9,7 @@ run it, on a store at rest or on a live one.
     check_replays.py    replay jobs and the marks of those that run
     check_privacy.py    exports and erasures, and the receipts of these
     check_journeys.py   touchpoints, conversions and what leads to them; credit that adds up
+    check_identifiers.py  identities and the index that leads to them
     here                configuration versions, what destinations are doing and tracked links can be read
 
 It reads in pages, each in a short transaction, in bounded memory. On a live store rows change between two pages, so
@@ -23,6 +24,7 @@ from msgspec import Struct
 from store import keys, links, standing, versions
 from store.check_actors import check_actors
 from store.check_books import check_books
+from store.check_identifiers import check_identifiers
 from store.check_journeys import check_journeys
 from store.check_log import check_events, check_indexes, check_log
 from store.check_outbox import check_outbox
@@ -65,6 +67,7 @@ def check(store: Store, shards: int) -> Report:
     check_books(store, findings)
     check_traffic(store, findings)
     check_actors(store, findings)
+    check_identifiers(store, findings)
     return Report(
         problems=findings.told(),
         counted={**_rows(store), **findings.counted},

@@ -62,6 +62,7 @@ NAMES: Final = (
     "touch",
     "conversion",
     "link",
+    "identifier",
 )
 
 

@@ -218,6 +218,14 @@ def verdict(site: str, caller: str) -> bytes:
     return digest16(site, caller)
 
 
+# --- identities ----------------------------------------------------------------------------------------------------
+
+
+def identifier(site: str, kind: str, value: str) -> bytes:
+    """An identifier of a site's persons, by its kind."""
+    return digest16(site, kind, value)
+
+
 # --- configuration -------------------------------------------------------------------------------------------------
 
 STORED_CONFIG = b"stored\x00"  # before the number of a version

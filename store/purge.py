@@ -15,6 +15,8 @@ from msgspec import Struct
 from store import keys
 from store.env import Store, fetch
 from store.errors import Unreadable
+from store.identifiers import identity_rows
+from store.identity_records import IDENTIFIER
 from store.records import DEAD, DELIVERY, EVENT, LOG, SET_ASIDE, SIGHTING, STATE, EventHead, EventRow, LogRecord
 from store.writer import Apply, WriteTxn
 
@@ -24,7 +26,7 @@ BYTES_AN_EVENT: Final = 8 * 4096  # of pages that deleting one may copy: pages t
 EXAMINED_A_STEP: Final = 1_000
 DAY_MS: Final = 24 * keys.HOUR_MS
 EVIDENCE_MS: Final = 730 * DAY_MS  # of what visitors said about consent: longer than the events that rest on it
-IP_KIND, SITE_KIND, CONSENT_KIND = 2, 4, 7  # numbers of the actors that have rules of their own here
+IP_KIND, SITE_KIND, IDENTITY_KIND, CONSENT_KIND = 2, 4, 5, 7  # numbers of the actors that have rules of their own here
 
 _heads = msgspec.msgpack.Decoder(EventHead)
 
@@ -38,6 +40,7 @@ class Doomed(Struct, frozen=True):
     rows: list[Row]
     guard: tuple[str, bytes, bytes] | None = None
     puts: tuple[tuple[str, bytes, bytes], ...] = ()
+    is_exact: bool = False  # the guard's row has to be there still
 
 
 class Plan(Struct, frozen=True):
@@ -73,7 +76,8 @@ def _has_changed(doomed: Doomed, write: WriteTxn) -> bool:
     if doomed.guard is None:
         return False
     database, key, judged_by = doomed.guard
-    return write.get(database, key) not in (None, judged_by)
+    found = write.get(database, key)
+    return found != judged_by and (found is not None or doomed.is_exact)
 
 
 def events(store: Store, site: bytes, cutoff_ms: int, after: bytes) -> Plan:
@@ -184,7 +188,7 @@ def states(store: Store, now_ms: int, retention_ms: Callable[[str], int], after:
     """States of visitors, orders and addresses that nothing has touched for so long, and that have no alarm."""
 
     def is_old(key: bytes, raw: bytes) -> bool:
-        if key[0] == SITE_KIND:
+        if key[0] in (SITE_KIND, IDENTITY_KIND):
             return False
         row = STATE.decode(raw)
         kept_ms = DAY_MS if key[0] == IP_KIND else retention_ms(row.actor_key.split("\x1f", 1)[0])
@@ -192,6 +196,30 @@ def states(store: Store, now_ms: int, retention_ms: Callable[[str], int], after:
         return row.alarm_at_ms is None and row.touched_at_ms + kept_ms < now_ms
 
     return _sweep(store, "state", after, is_old)
+
+
+def identities(store: Store, now_ms: int, retention_ms: Callable[[str], int], after: bytes) -> Plan:
+    """Identities that no event has touched for so long, each with all that the index has of it."""
+    found: list[Doomed] = []
+    most = rows_a_commit(store)
+    with store.read() as txn, txn.cursor(db=store.dbs["state"]) as cursor:
+        for examined, (key, raw) in enumerate(rows_from(cursor, bytes((IDENTITY_KIND,)), after)):
+            if len(found) >= most or examined >= EXAMINED_A_STEP:
+                return Plan(found, after)
+            after = key
+            try:
+                row = STATE.decode(raw)
+                if row.touched_at_ms + retention_ms(row.actor_key.split("\x1f", 1)[0]) < now_ms:
+                    rows: list[Row] = [("state", key), *(("identifier", one) for one in identity_rows(row))]
+                    found.append(Doomed(rows, ("state", key, raw), is_exact=True))
+            except Unreadable:
+                continue
+    return Plan(found, b"")
+
+
+def identifiers(store: Store, now_ms: int, after: bytes) -> Plan:
+    """Rows that lead an order and the like to its identity, past their time; the others go with their identity."""
+    return _sweep(store, "identifier", after, lambda _, raw: 0 < IDENTIFIER.decode(raw).until_ms < now_ms)
 
 
 def verdicts(store: Store, now_ms: int, after: bytes) -> Plan:

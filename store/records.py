@@ -51,6 +51,15 @@ class DecidedRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     words: str = ""  # how a filter or transformation failed
 
 
+class Learnt(Struct, frozen=True, array_like=True):
+    """Where a field that an event did not bring came from: `via` the visitor or the identity, by which source's event,
+    when it was given first."""
+
+    via: str
+    source: str
+    at_ms: int
+
+
 class EventRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one event. Its body is in the log at (shard, sequence), unless copies were merged into `body`."""
 
@@ -80,6 +89,9 @@ class EventRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     facts: dict[str, Any] = {}  # what routes asked about besides the event, as it was then
     last_copy_at_ms: int = 0  # arrival of the last further message under this very key; retention waits for it
     erased_at_ms: int = 0  # when its person was taken out of it, and with the person its id; 0: never
+    identity: str = ""  # whose it was when it was processed; empty: its visitor's own, or nobody's
+    added: dict[str, Any] = {}  # fields of `user_data` that the visitor and the identity add to what it brought
+    added_from: dict[str, Learnt] = {}
 
 
 class HeadUser(Struct, frozen=True):
@@ -408,9 +420,9 @@ SEALING_KEY: Codec[SealingKey] = Codec(SealingKey)
 SET_ASIDE: Codec[SetAside] = Codec(SetAside)
 REPLAY: Codec[ReplayRow] = Codec(ReplayRow)
 STANDING: Codec[Standing] = Codec(Standing)
+LINK: Codec[LinkRow] = Codec(LinkRow)
 PRIVACY: Codec[PrivacyRow] = Codec(PrivacyRow)
 RECEIPT: Codec[ReceiptRow] = Codec(ReceiptRow)
-LINK: Codec[LinkRow] = Codec(LinkRow)
 
 
 def plain_msgpack(value: Any) -> bytes:

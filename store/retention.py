@@ -92,6 +92,8 @@ def steps(store: Store, kept_ms: Mapping[str, int], now_ms: int) -> Iterator[Ste
         partial(purge.sightings, store, now_ms),
         partial(purge.verdicts, store, now_ms),
         partial(purge.states, store, now_ms, lambda site: kept_ms.get(site, LONGEST_MS)),
+        partial(purge.identities, store, now_ms, lambda site: kept_ms.get(site, LONGEST_MS)),
+        partial(purge.identifiers, store, now_ms),
     ):
         for plan in _plans(first):
             yield plan, purge.apply(plan)

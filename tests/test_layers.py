@@ -34,6 +34,7 @@ PURE = (
         "canonical", "compiled_routes", "content", "sampling", "steps", "transform",  # of routes
         "route_trace", "routes", "routing", "site", "snapshot", "twins", "visitor", "visits", "wire",
         "withdrawal", "work",
+        "cases", "enrichment", "identifying", "identities", "identity_state", "resolving",  # of identity
     )),
     *(f"gateway/{name}.py" for name in (
         "checks", "client", "composing", "composing_routes", "config_routes", "form", "incoming", "intake", "invalid",
@@ -41,7 +42,10 @@ PURE = (
     )),
 )  # fmt: skip
 # Within a batch they read in the core's own transaction.
-READERS = ("aftermath", "batch", "indexed", "journeys", "runtime", "sightings", "touching", "warm", "writes")
+READERS = (
+    "aftermath", "batch", "graph", "indexed", "journeys", "person_identities", "runtime", "sightings", "touching",
+    "warm", "writes",
+)  # fmt: skip
 # They name the type of the random source and make none; `inet_pton` reads an address and opens no socket.
 EXEMPT = {
     "actors/gate.py": {"random"},

@@ -115,7 +115,7 @@ async def identify(edge: Edge, call: Call) -> Answer:
     result = _Identified(
         visitor_id=request.visitor,
         session_id=session,
-        identity_id=identity_id(edge, event, request.state),
+        identity_id=identity_id(edge, event),
         known=is_known(event, request.state),
     )
     return answered(edge, call, request, event, msgspec.json.encode(result))

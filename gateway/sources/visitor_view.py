@@ -4,6 +4,8 @@ import msgspec
 
 from actors.contacts import meet
 from actors.event import Event
+from actors.graph import DEVICE, SHARED, Graph
+from actors.identifying import FOUNDS, named_in
 from actors.visitor import Visitor, VisitorState
 from gateway.edge import Edge
 from store import keys
@@ -33,10 +35,22 @@ def is_known(event: Event, state: VisitorState) -> bool:
     return _strongest(event, state) is not None
 
 
-def identity_id(edge: Edge, event: Event, state: VisitorState) -> str:
-    """An opaque id of the person, the same wherever they show the same strongest identifier; no personal data."""
-    kind, value = _strongest(event, state) or ("anonymous_id", event.user_data.anonymous_id or "")
-    return edge.opaque_id("identity", event.site, kind, value)
+def identity_id(edge: Edge, event: Event) -> str:
+    """The id of the person as far as the store knows them; it stays good, as another name, when identities merge."""
+    visitor = event.user_data.anonymous_id or ""
+    rules = edge.snapshot.sites[event.site].identity
+    with edge.store.read() as txn:
+        graph = Graph(edge.store, txn, edge.id_key)
+        for one in named_in(event, rules):
+            row = graph.find(event.site, one.kind, one.value) if one.joins else None
+            if row is not None and not row.is_set_aside:
+                return graph.current(event.site, row.identity)
+        if graph.find(event.site, SHARED, visitor) is None:
+            return graph.of_visitor(event.site, visitor)
+        made = next((one for one in named_in(event, rules) if one.kind in FOUNDS), None)
+        if made is not None:
+            return graph.current(event.site, graph.id_of(event.site, made.kind, made.value))
+        return graph.id_of(event.site, DEVICE, visitor)
 
 
 def session_of(edge: Edge, state: VisitorState, event: Event) -> str:

@@ -63,7 +63,7 @@ async def test_the_summary_tells_mean_and_share_by_event_name_and_source(
     await told.begin()
     await told.take(visitor("email"), seconds=10)  # refused: it counts nowhere
     good = visitor("email", "phone", "external_id", "fbp", "fbc").user_data
-    for number, user in enumerate((good, visitor("email").user_data)):
+    for number, user in enumerate((visitor("email").user_data, good)):
         await told.take(purchase(f"p-{number}", "server", f"o-{number}", user_data=user), seconds=10)
     [line] = told.lines("deliveries", "--summary")
     assert (line["event_name"], line["source"], line["delivered"]) == ("purchase_placed", "server", 2)

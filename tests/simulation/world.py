@@ -25,7 +25,8 @@ from actors.observer import Observer
 from actors.sender import Sender
 from gateway.call import Answer, Call
 from store.check import check
-from store.env import Store
+from store.env import ID_KEY, Store
+from store.writer import InlineWriter
 from tests.simulation import invariants, ledger, shops
 from tests.simulation.machine import SHARDS, Life
 from tests.simulation.plan import HOUR_S, Crash, Plan, plan_of, stream
@@ -33,6 +34,7 @@ from tests.simulation.platforms import Station, StationSender
 from tests.simulation.traffic import Traffic
 
 BEGIN_MS: Final = 1_795_166_130_000  # 2026-11-20
+KEY: Final = b"k" * 32
 BUDGET: Final = 1 << 30
 LOOK_S: Final = 300.0
 PICKY_S: Final = 12 * HOUR_S  # of calm; then also what was never taken is
@@ -123,6 +125,7 @@ class World:
             store = Store(self._folder / "store", budget_bytes=BUDGET)
             try:
                 store.fix_shards(SHARDS)
+                InlineWriter(store).submit(lambda write: write.put("meta", ID_KEY, KEY))  # a seed tells one story
                 life = self._new_life(store, crash)
                 self.note("start")
                 await life.run(partial(self._come_up, life))
