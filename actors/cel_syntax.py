@@ -8,6 +8,7 @@ its place in the text.
 import re
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 RELATIONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
@@ -212,8 +213,8 @@ class _Parser:
             case "(":
                 self._take("(")
                 inner = self.expression()
-                self._take(")")
-                return inner
+                end = self._take(")").end
+                return msgspec.structs.replace(inner, start=token.start, end=end)
             case "[":
                 parts, end = self._args("]")
                 return Listed(start=token.start, end=end, parts=parts)

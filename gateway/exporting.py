@@ -14,6 +14,7 @@ import trio
 
 from actors import person as persons
 from actors.consent_record import RecordState
+from actors.content import read_content
 from actors.event import Event, Plaintext
 from actors.finding import LOOKED_AT, consent_key, decode_event, event_of, state_of, visitor_key, visitor_of
 from actors.identity_state import IdentityState
@@ -156,7 +157,9 @@ def _deliveries(store: Store, event_key: bytes) -> Iterator[dict[str, Any]]:
         row = one.row
         times = [rfc3339(attempt.at_ms) for attempt in row.attempts] if row is not None else []
         status = row.status if row is not None else "queued"
-        yield {"destination": one.destination, "status": status, "attempted_at": times}
+        told = {"destination": one.destination, "status": status, "attempted_at": times}
+        changed = read_content(row.content) if row is not None and row.content is not None else None
+        yield told if changed is None else told | {"changed": msgspec.to_builtins(changed)}
 
 
 def _identity(state: IdentityState) -> dict[str, Any]:

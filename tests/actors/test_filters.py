@@ -192,8 +192,9 @@ def test_a_field_with_too_many_values_is_not_handed_over() -> None:
     [
         ("event.event_name == 'x' && event.custom_data.value > 10", "event.event_name == 'x'"),
         ("event.custom_data.value > 10 && (event.event_name == 'x' || !has(event.custom_data.tier))",
-         "event.event_name == 'x' || !has(event.custom_data.tier)"),
+         "(event.event_name == 'x' || !has(event.custom_data.tier))"),
         ("event.event_name == 'x' || event.custom_data.value > 10", "event.custom_data.value > 10"),
+        ("true && !(event.event_name == 'x')", "true && !(event.event_name == 'x')"),
         ("!(event.event_name == 'purchase_placed' || false)", "event.event_name == 'purchase_placed'"),
     ],
 )  # fmt: skip

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from actors.consent_record import ConsentRecord
 from actors.event import Consent, CustomData, Event, UserData
 from actors.identity import email_digests, phone_digests
+from actors.routes import Route, Set
 from actors.runtime import KINDS
 from actors.visitor import Visitor
 from actors.work import Settlement, dropped, work_of
@@ -153,6 +154,23 @@ async def test_by_any_identifier_nothing_of_the_person_is_left_in_any_row(
     assert (job.state, left_of(world, ANNA)) == ("done", [])
     assert rows_of(world, BERT) == before
     assert world.check().problems == ()
+
+
+async def test_what_a_route_made_of_the_persons_events_goes_with_them(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    copied = Set(
+        path="custom_data.who", expression="has(event.user_data.external_id) ? event.user_data.external_id : ''"
+    )
+    sender = FakeSender(play=lambda _: "pause")
+    routes = tuple(Route(id=f"to-{one}", destination=one, transform=(copied,)) for one in ("one", "two"))
+    shop = site(Single(id="one"), Single(id="two"), purchase_hold_ms=100, routes=routes)
+    world = make_world(snapshot(shop), {"one": sender, "two": FakeSender()}, has_privacy=True)
+    await lived(world)
+    assert any(name == "delivery" for name, _ in left_of(world, ANNA))
+    before = rows_of(world, BERT)
+    job = await erased(world, f"email:{ANNA.mail}")
+    assert (job.state, left_of(world, ANNA), rows_of(world, BERT)) == ("done", [], before)
 
 
 async def test_a_queued_and_a_failed_delivery_are_cancelled_and_never_sent(
