@@ -55,6 +55,8 @@ class ConsentState(Struct, kw_only=True, omit_defaults=True):
         own = event.consent
         if self.is_objected:
             return ALL_DENIED, "visitor"
+        if self.consent in (own, _NOTHING) and not self.consent_past and not self.is_sale_refused:  # most events
+            return own, "event" if own != _NOTHING else ""
         stated = self.at(happened_at_ms(event)) if self.consent_past else self.consent
         filled = Consent(**{purpose: getattr(own, purpose) or getattr(stated, purpose) for purpose in PURPOSES})
         if self.is_sale_refused and filled.sale_of_data != "denied":
