@@ -4,7 +4,7 @@ Under each model the lines of a currency add up to its totals: what nothing coul
 Renewals that inherit the credit of a subscription's first order are told apart and are in no other figure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Final, Literal, TypeVar
 
@@ -76,13 +76,14 @@ class _Sum:
 
 
 class Totals:
-    """`conversion`: of this event name only; empty: of all."""
+    """`conversion`: of this event name only; empty: of all. `models`: whose lines will be asked for."""
 
-    def __init__(self, by: By, conversion: str = "") -> None:
+    def __init__(self, by: By, conversion: str = "", models: Collection[str] = MODELS) -> None:
         self.by = by
         self.provisional = 0
         self.changed_after_final = 0
         self._conversion = conversion
+        self._models = models
         self._all: dict[str, _Sum] = {}
         self._renewals: dict[str, _Sum] = {}
         self._gaps: dict[tuple[Gap, str], _Sum] = {}
@@ -105,6 +106,8 @@ class Totals:
         if not row.results:
             _add(self._unattributed, currency, gross, net)
         for model, result in zip(MODELS, row.results, strict=False):
+            if model not in self._models:
+                continue
             given = zip(result.places, result.shares, result.gross, result.net, strict=True)
             for place, share, own_gross, own_net in given:
                 touch = row.path[place]
