@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from store import keys, traffic
-from store.errors import StoreFull
+from store.errors import StoreBroken, StoreError
 from store.traffic import Changes
 from store.writer import Writer, WriteTxn
 
@@ -36,13 +36,15 @@ class Refusals:
             await self.write(writer)
 
     async def write(self, writer: Writer) -> None:
-        """Nothing is written where nothing was refused. What finds no room waits for the next time."""
+        """What could not be written waits for the next time; a broken store alone ends what counts."""
         taken, self._counts = self._counts, Counter()
         if not taken:
             return
         try:
             await writer.submit(partial(_add, taken)).wait()
-        except StoreFull:
+        except StoreBroken:
+            raise
+        except StoreError:
             self._counts.update(taken)
 
 

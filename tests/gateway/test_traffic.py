@@ -12,7 +12,7 @@ from actors.event import Consent, UserData
 from gateway.refusals import EVERY_S, Refusals
 from store import traffic
 from store.env import Store
-from store.errors import StoreFull
+from store.errors import StoreError, StoreFull
 from store.writer import Apply, InlineWriter, Ticket
 from tests.gateway.api_client import Api, api_on
 from tests.gateway.told_store import Told
@@ -158,10 +158,13 @@ async def test_refusals_are_written_now_and_then_by_site_source_and_reason(
     assert refused(store) == {"refused:browser:wrong_origin": 3}
 
 
-async def test_refusals_that_find_no_room_are_written_later(store: Store, autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("error", [StoreFull(), StoreError("writing: a row that is none")])
+async def test_refusals_that_could_not_be_written_are_written_later(
+    store: Store, autojump_clock: MockClock, error: StoreError
+) -> None:
     class Full(InlineWriter):
         def submit(self, apply: Apply) -> Ticket:
-            raise StoreFull
+            raise error
 
     told = Refusals()
     told.add("shop", "server", "malformed", 1, START_MS)
