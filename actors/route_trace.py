@@ -15,6 +15,7 @@ from actors.expressions import Failed
 from actors.routes import Route, SampleKey
 from actors.routing import Asking, first_match
 from actors.sampling import WHOLE, is_kept, key_of, number, rate_of
+from actors.snapshot import Site
 
 RouteResult = Literal["decides", "next", "not_asked", "disabled"]
 Step = Literal["", "source", "event", "filter"]
@@ -95,11 +96,12 @@ def consent_trace(asking: Asking, destination: Destination, route: Route | None,
     )
 
 
-def sample_trace(event: Event, route: Route) -> SampleTrace | None:
+def sample_trace(event: Event, route: Route, site: Site) -> SampleTrace | None:
     """None where the route keeps all."""
-    sample = route.sample
+    sample, conversions = route.sample, site.attribution.conversions
     if sample.rate >= 1:
         return None
-    is_drawn = sample.rate > 0 and rate_of(event, sample) < 1
+    is_drawn = sample.rate > 0 and rate_of(event, sample, conversions) < 1
     drawn = number(sample.salt or route.id, key_of(event, sample.key)) / WHOLE if is_drawn else None
-    return SampleTrace(rate=sample.rate, key=sample.key, u=drawn, is_kept=is_kept(event, sample, route.id))
+    is_in = is_kept(event, sample, route.id, conversions)
+    return SampleTrace(rate=sample.rate, key=sample.key, u=drawn, is_kept=is_in)

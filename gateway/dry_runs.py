@@ -157,7 +157,7 @@ class DryRuns:
             route=one.decision.route,
             routes=trace(asking, destination),
             consent=consent_trace(asking, destination, route, learnt_from),
-            sample=sample_trace(asking.event, route) if route is not None else None,
+            sample=sample_trace(asking.event, route, asking.site) if route is not None else None,
             changes=_changes(asking, one),
             request=_request(one, is_stored=is_stored),
         )
