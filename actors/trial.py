@@ -82,6 +82,9 @@ def processing_of(row: EventRow, event: Event) -> Processing:
         copies=row.copies,
         fields_from=row.fields_from,
         is_merged=row.body is not None,
+        identity=row.identity,
+        added=row.added,
+        added_from=row.added_from,
     )
 
 

@@ -8,7 +8,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.event import Event, UserData
+from actors.event import EmailDigests, Event, UserData
 from actors.routes import DropIf, Remove, Route, Sample
 from actors.trial import Failed, Tried, try_again, try_event
 from store import ledger
@@ -22,7 +22,7 @@ MakeWorld = Callable[..., World]
 BOTH = snapshot(site(Single(id="one"), Batching(id="many", consent=("marketing",)), consent_default="denied"))
 KNOWN = UserData(anonymous_id=VISITOR)
 # What of a row depends on where the log put the event and when it was looked at, and on nothing that decides.
-APART = {"shard": 0, "sequence": 0, "session_id": None}
+APART = {"shard": 0, "sequence": 0, "session_id": None, "identity": ""}
 
 
 @pytest.fixture
@@ -106,6 +106,7 @@ async def test_a_dry_run_leaves_no_trace(world: World, autojump_clock: trio.test
     assert world.observer.told == told
 
 
+EMAILS = {"customer-1": EmailDigests(sha256="ab" * 32)}
 FILTERS = ("", "event.custom_data.value > 5.0", "visitor.visits > 0", "event.nothing == 'x' || visitor.identified")
 ROUTES = st.builds(
     lambda number, destination, text, rate, changes, names, enabled: Route(
@@ -127,11 +128,16 @@ ROUTES = st.builds(
     st.booleans(),
 )
 EVENTS = st.builds(
-    lambda name, who, choice, source, number: event(
-        f"e-{number}", name, source=source, consent=consent(choice), user_data=UserData(anonymous_id=who)
+    lambda name, who, person, choice, source, number: event(
+        f"e-{number}",
+        name,
+        source=source,
+        consent=consent(choice),
+        user_data=UserData(anonymous_id=who, external_id=person, email=EMAILS.get(person or "")),
     ),
     st.sampled_from(["page_viewed", "product_added_to_cart", "own_event", "identify"]),
     st.sampled_from([None, VISITOR, "f" * 32]),
+    st.sampled_from([None, "customer-1", "customer-2"]),
     st.sampled_from([None, "granted", "denied"]),
     st.sampled_from(["browser", "server", "test"]),
     st.integers(0, 5),
