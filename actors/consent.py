@@ -26,6 +26,7 @@ class ConsentRules(Struct, frozen=True, kw_only=True):
     opt_out_countries: frozenset[str] = frozenset({"US"})  # where an unknown purpose counts as granted
     country: str | None = None  # of a visitor whose country nobody tells
     gpc_countries: frozenset[str] = frozenset()  # where Global Privacy Control counts; empty: everywhere
+    relies_on: Mapping[str, str] = {}  # destination that needs less than its class -> on what other basis
     hold_ms: int = HOLD_MS  # how long an event waits for a choice; 0: not at all
 
 
@@ -142,6 +143,13 @@ def kept_of_refused(event: Event) -> Event:
         user_data=UserData(external_id=event.user_data.external_id),
         custom_data=msgspec.structs.replace(event.custom_data, properties={}),
     )
+
+
+def relied_on(reached: Iterable[str], consent: Consent, rules: ConsentRules) -> dict[str, str]:
+    """Of the destinations that an event goes to, those that may have it on another basis than consent."""
+    if not rules.relies_on or consent.analytics == consent.marketing == "granted":
+        return {}
+    return {one: rules.relies_on[one] for one in reached if one in rules.relies_on}
 
 
 def choices_of(consent: Consent) -> Mapping[str, str]:

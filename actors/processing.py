@@ -7,7 +7,7 @@ import msgspec
 
 from actors.actor import Position, Processing
 from actors.attribution.conversions import is_conversion
-from actors.consent import is_refused
+from actors.consent import is_refused, relied_on
 from actors.coverage import coverage
 from actors.event import Event
 from actors.facts import AttributionFacts
@@ -160,6 +160,7 @@ class Processor:
             consent=_choices(processing),
             consent_from=processing.consent_from,
             consent_version=processing.consent_version,
+            relied_on=self._relied_on(processing, decisions),
             identity=processing.identity,
             added=processing.added,
             added_from=processing.added_from,
@@ -170,6 +171,13 @@ class Processor:
             decided={d.destination: _decided(d) for d in decisions if d.route},
             facts=asked,
         )
+
+    def _relied_on(self, processing: Processing, decisions: list[Decision]) -> dict[str, str]:
+        site = self._snapshot.sites.get(processing.event.site)
+        if site is None or not site.consent.relies_on:
+            return {}
+        reached = (one.destination for one in decisions if one.reason is None)
+        return relied_on(reached, processing.consent, site.consent)
 
     def _last_message_ms(self, processing: Processing, key: bytes) -> int:
         """An event that waited may have got further messages under the key that it keeps or takes over."""

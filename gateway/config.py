@@ -255,6 +255,7 @@ def _site_rules(site: SiteSettings) -> Site:
             country=site.consent.country or site.default_country,
             gpc_countries=frozenset(site.consent.gpc_countries),
             hold_ms=round(site.consent.hold_s * 1_000),
+            relies_on={one.id: one.relies_on for one in site.destinations if one.relies_on is not None},
         ),
         is_plaintext_sealed=site.keep_plaintext == "sealed",
         purchase_hold_ms=round(site.purchase_hold_s * 1_000),

@@ -173,9 +173,18 @@ def _name_problems(destination: Destination) -> Iterator[Problem]:
 
 
 def _consent_problems(destination: Destination) -> Iterator[Problem]:
-    missing = set(destination.needs) - set(destination.consent or destination.needs)
-    if missing and destination.platform not in OWN_PLATFORMS:
-        yield "consent", f"a {destination.platform} destination needs at least {', '.join(destination.needs)}; add it"
+    asked = destination.needs if destination.consent is None else destination.consent
+    is_less = bool(set(destination.needs) - set(asked))
+    if is_less and destination.relies_on is None and destination.platform not in OWN_PLATFORMS:
+        needs = ", ".join(destination.needs)
+        yield (
+            "consent",
+            f"a {destination.platform} destination needs at least {needs}; add it, or say what it relies_on",
+        )
+    if destination.relies_on is not None and not is_less:
+        yield "relies_on", "changes nothing: `consent` asks for all that its class needs; leave it out"
+    if destination.relies_on is not None and not 3 <= len(destination.relies_on.strip()) <= 200:
+        yield "relies_on", "is no reason; give 3 to 200 characters, as 'contract with the buyer, DPIA of 2026-03'"
 
 
 def _address_problems(destination: Destination) -> Iterator[Problem]:

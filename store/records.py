@@ -81,6 +81,7 @@ class EventRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     consent: dict[str, str] = {}  # what was decided on: the event's own, filled from the visitor's
     consent_from: str = ""  # "event", "visitor", "identity" or "" where nothing was known
     consent_version: int = 0  # of what the visitor had said; 0: nothing
+    relied_on: dict[str, str] = {}  # destination that got it on another basis than consent -> which
     released: dict[str, int] = {}  # destination that was held -> version of the consent that decided
     routed: tuple[str, ...] = ()  # destinations that get a delivery
     not_routed: dict[str, str] = {}  # destination -> reason

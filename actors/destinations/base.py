@@ -200,6 +200,7 @@ class Destination(Struct, frozen=True, kw_only=True, tag_field="type"):
     id: str
     events: tuple[str, ...] | None = None  # names it takes; default: all that the platform knows
     consent: tuple[Purpose, ...] | None = None  # purposes it needs granted; default: those of its class
+    relies_on: str | None = None  # the basis other than consent on which it needs fewer than its class
     base_url: str | None = None  # another host for the platform's API; default: the platform's own
     allow_private: bool = False  # may connect to addresses that are not public
     allow_networks: tuple[str, ...] = ()  # of those only these, as CIDR

@@ -86,6 +86,7 @@ class DestinationStory(Struct, frozen=True, kw_only=True):
     settled_at: str | None = None
     latency_ms: int | None = None
     match_quality: MatchStory | None = None  # of what was sent last
+    relies_on: str = ""  # the basis other than consent on which it got the event
     route: str = ""  # that decided; empty: the default one, or none did
     sample_rate: float = 1.0  # of the share that the event stands for
 
@@ -233,6 +234,7 @@ def _destinations(facts: Facts, platforms: Mapping[tuple[str, str], str]) -> lis
         told.append(
             DestinationStory(destination=destination, platform=platform, status="not_routed", reason=reason, why=why)
         )
+    told = [msgspec.structs.replace(one, relies_on=row.relied_on.get(one.destination, "")) for one in told]
     return [_decided(one, row.decided.get(one.destination)) for one in told]
 
 

@@ -125,6 +125,8 @@ def _destination(one: DestinationStory, received_at: str) -> Iterator[Renderable
         yield _line(f"by route {one.route}{share}", 13)
     if one.words and not one.attempts:
         yield _line(f"said: {visible(one.words)}", 13)
+    if one.relies_on:
+        yield _line(f"not by consent; its configuration says: {visible(one.relies_on)}", 13)
     if one.match_quality is not None:
         yield _line(match_words(one.match_quality), 13)
     for replay in one.replays:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import trio.testing
 
-from actors.consent import kept_of_refused, stripped
+from actors.consent import ConsentRules, kept_of_refused, stripped
 from actors.event import Consent, ConsentNote, CustomData, Event, Page, UserData
 from actors.visitor import Visitor, VisitorState
 from store import keys
@@ -82,10 +82,11 @@ async def test_a_visitor_who_takes_both_back_is_forgotten_but_for_that(
 async def test_what_one_destination_may_have_on_another_basis_is_kept(
     make_world: MakeWorld, autojump_clock: Clock
 ) -> None:
-    world = make_world(snapshot(site(Single(id="one", consent=()))))
+    basis = ConsentRules(relies_on={"one": "contract"})
+    world = make_world(snapshot(site(Single(id="one", consent=(), relies_on="contract"), consent=basis)))
     await take(world, event("a", user_data=PERSON, consent=REFUSED))
     assert messages(world)[0].user_data == PERSON
-    assert world.events()["a"].routed == ("one",)
+    assert (world.events()["a"].routed, world.events()["a"].relied_on) == (("one",), {"one": "contract"})
 
 
 def test_a_stripped_event_names_nobody() -> None:

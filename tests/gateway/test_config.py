@@ -121,6 +121,12 @@ FAULTS: list[tuple[str, str]] = [
     (in_site("") + META + 'events = ["Purchase"]', "sites[0].destinations[0].events[0]: 'Purchase' is another"),
     (in_site("") + META + "events = []", "sites[0].destinations[0].events: takes nothing"),
     (in_site("") + META + 'consent = ["analytics"]', "sites[0].destinations[0].consent: a meta destination needs at"),
+    (
+        in_site("") + META + "consent = []",
+        "sites[0].destinations[0].consent: a meta destination needs at least marketing",
+    ),
+    (in_site("") + META + 'relies_on = "a contract"', "sites[0].destinations[0].relies_on: changes nothing"),
+    (in_site("") + META + 'consent = []\nrelies_on = " "', "sites[0].destinations[0].relies_on: is no reason"),
     (in_site("") + META + 'consent = ["love"]', "sites[0].destinations[0].consent[0]: 'love' is none of the choices"),
     (in_site("") + META + "concurrency = 9", "sites[0].destinations[0].concurrency: 9 is out of range; give 1 to 8"),
     (in_site("") + META + 'base_url = "http://10.0.0.1"', "sites[0].destinations[0].base_url: 10.0.0.1: private"),
