@@ -26,10 +26,8 @@ from store import keys, links
 from store.env import Store
 from store.errors import Unreadable
 from store.journey_records import TouchRow
-from store.records import DEAD, SET_ASIDE, Copy, DeadLetter, EventRow, LinkRow, SetAside, Sighting
+from store.records import COPIES_KEPT, DEAD, SET_ASIDE, Copy, DeadLetter, EventRow, LinkRow, SetAside, Sighting
 from store.writer import WriteTxn
-
-COPIES_KEPT = 50
 
 
 class Batch:

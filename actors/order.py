@@ -17,9 +17,7 @@ from actors.event import Consent, Event, is_browser
 from actors.facts import NOTHING_MET, VisitorFacts
 from actors.merging import conflicts, merge, strictest
 from store.journey_records import GapFacts
-from store.records import Copy, Learnt
-
-COPIES_KEPT = 50
+from store.records import COPIES_KEPT, Copy, Learnt
 
 
 class Opened(Message, frozen=True):

@@ -2,10 +2,13 @@
 
 An hour is recounted from its messages, in order of arrival. If its books changed meanwhile, the hour is counted again;
 one that still changes is `moving`. Hours that retention has begun to take away are no longer recounted.
+
+An event keeps evidence of so many copies and no more: of a further one the rows say that it is a copy, not whether it
+was merged. Those are held against what the books have of both.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import lmdb
 
@@ -15,10 +18,11 @@ from store.check_log import DIGEST_BYTES, watermark
 from store.env import Store
 from store.findings import Findings, decode, get, page, pages
 from store.purge import head_at
-from store.records import BOOKS, DEAD, DELIVERY, EVENT, LOG, EventRow
+from store.records import BOOKS, COPIES_KEPT, DEAD, DELIVERY, EVENT, LOG, EventRow
 
 HOUR_BYTES = 12  # site and hour, in front of the destination
 TRIES = 2
+COPY = "copy"  # merged or a duplicate
 
 Tallies = dict[bytes, Counter[str]]  # key of a row of the books -> column -> count
 
@@ -101,9 +105,18 @@ def _compare(rows: dict[bytes, bytes], counted: Tallies | None, findings: Findin
     findings.counted["hours_recounted"] += 1
     for key in sorted({*stored, *counted} - (rows.keys() - stored.keys())):
         written = {name: count for name, count in stored.get(key, {}).items() if count}
-        found = {name: count for name, count in counted.get(key, {}).items() if count}
+        found = {name: count for name, count in _told_apart(counted.get(key, Counter()), written).items() if count}
         if written != found:
             findings.add(f"books {_name(key)}: they say {written}, the rows {found}")
+
+
+def _told_apart(found: Counter[str], written: Mapping[str, int]) -> Counter[str]:
+    """The copies without evidence as what the books have them for, as far as that can be."""
+    unclear = found[COPY]
+    merged = min(max(written.get("merged", 0) - found["merged"], 0), unclear)
+    told = found + Counter(merged=merged, duplicates=unclear - merged)
+    del told[COPY]
+    return told
 
 
 def _name(key: bytes, site: str = "", destination: str = "") -> str:
@@ -146,7 +159,7 @@ def _count_message(
 
 
 def _column(own: EventRow, main: EventRow, place: tuple[int, int]) -> str:
-    """Where the books have a message: the first of an event, or what became of a copy."""
+    """Where the books have a message: the first of an event, or what became of a copy; COPY where that is not kept."""
     if (main.shard, main.sequence) == place and main.status in ("processed", "held"):
         return main.status
     if (own.shard, own.sequence) == place and own.status != "processed":
@@ -154,6 +167,8 @@ def _column(own: EventRow, main: EventRow, place: tuple[int, int]) -> str:
     for copy in (*main.copies, *own.copies):
         if (copy.shard, copy.sequence) == place:
             return "merged" if copy.is_merged else "duplicates"
+    if max(len(main.copies), len(own.copies)) >= COPIES_KEPT:
+        return COPY
     return "merged" if own.status in ("merged", "held") else "duplicates"
 
 

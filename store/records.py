@@ -28,6 +28,9 @@ class LogRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     session_id: str = ""  # the id the edge proposed, should this event open a visit
 
 
+COPIES_KEPT = 50  # of one event, as evidence
+
+
 class Copy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Evidence of one further copy of an event: where it is in the log and by which key it met the first."""
 

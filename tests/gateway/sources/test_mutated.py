@@ -45,6 +45,8 @@ def sender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sender]:
         httpx.Client(base_url=gateway.url, trust_env=False, timeout=30) as client,
     ):
         yield Sender(client)
+        checked = gateway.command("check-store")
+    assert checked.returncode == 0, checked.stdout
 
 
 @MANY
