@@ -68,7 +68,7 @@ class Processor:
             if decision.reason is None:
                 self._enqueue(event, processing.at, key, decision)
             else:
-                writes.tally.destination(event, decision.destination, NOT_ROUTED[decision.reason])
+                writes.tally.destination(event, decision.destination, NOT_ROUTED[decision.reason], processing.at)
                 writes.count("not_routed", site=event.site, destination=decision.destination, reason=decision.reason)
         if is_refused(processing.consent) and all(one.reason not in (None, HELD) for one in decisions):
             forget_event(event, processing.at, key, processing.copies, writes, is_merged=processing.is_merged)

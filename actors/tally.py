@@ -3,18 +3,19 @@
 The books are kept by site, destination and hour of arrival; the site's own counters by event name and source.
 """
 
-from actors.actor import Message, Ref
+from actors.actor import Message, Position, Ref
 from actors.event import Event, is_test
 from actors.site import Seen
 from store import keys
 from store.books import TEST_EVENTS
-from store.writer import WriteTxn
+from store.writer import SAMPLES_KEPT, Samples, WriteTxn
 
 
 class Tally:
     """Written with the batch that it counts; an empty destination stands for the site itself."""
 
     def __init__(self) -> None:
+        self._samples: dict[tuple[str, str, int], Samples] = {}
         self._counts: dict[tuple[str, str, int], dict[str, int]] = {}
         self._seen: dict[tuple[str, str, str, bool], tuple[int, int, int]] = {}  # first and last arrival, how many
 
@@ -37,9 +38,14 @@ class Tally:
         for name, change in changes.items():
             counts[name] = counts.get(name, 0) + change
 
-    def destination(self, event: Event, destination: str, column: str) -> None:
-        """One event into a destination's books: that it was processed, and what became of it."""
+    def destination(self, event: Event, destination: str, column: str, at: Position | None = None) -> None:
+        """One event into a destination's books: that it was processed, and what became of it. `at`: where it is, to be
+        shown as a sample of its column."""
         counts = self._of(event, destination)
+        if at is not None:
+            some = self._samples.setdefault(_place(event, destination), {}).setdefault(column, [])
+            if len(some) < SAMPLES_KEPT:
+                some.append((at.shard, at.sequence))
         counts["processed"] = counts.get("processed", 0) + 1
         counts[column] = counts.get(column, 0) + 1
 
@@ -51,11 +57,16 @@ class Tally:
 
     def write(self, write: WriteTxn) -> None:
         for (site, destination, hour_ms), changes in self._counts.items():
-            write.count(site, destination, hour_ms, changes)
+            samples = self._samples.get((site, destination, hour_ms))
+            write.count(site, destination, hour_ms, changes, samples)
 
     def _of(self, event: Event, destination: str) -> dict[str, int]:
-        place = (event.site, destination, event.received_at_ms - event.received_at_ms % keys.HOUR_MS)
+        place = _place(event, destination)
         counts = self._counts.get(place)
         if counts is None:
             counts = self._counts[place] = {}
         return counts
+
+
+def _place(event: Event, destination: str) -> tuple[str, str, int]:
+    return event.site, destination, event.received_at_ms - event.received_at_ms % keys.HOUR_MS

@@ -8,16 +8,17 @@ Test events are in none of these: they have rows of their own, the site's under 
 a destination's under the id of its twin (actors/twins.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import lmdb
+import msgspec
 from msgspec import Struct
 
 from store import keys
-from store.env import Store
+from store.env import Store, fetch
 from store.errors import Unreadable
-from store.records import BOOKS, BooksRow, DeliveryRow
+from store.records import BOOKS, LOG, BooksRow, DeliveryRow, EventHead
 
 TEST_EVENTS: Final = "~test"  # no destination has this id
 RECENT_HOURS: Final = 48  # looked at each time
@@ -25,6 +26,8 @@ SLICES: Final = 24  # of the older hours, one is looked at each time
 SITE_COLUMNS: Final = ("processed", "held", "merged", "duplicates", "dead")
 DELIVERY_COLUMNS: Final = ("queued", "delivered", "failed")
 PREFIXES: Final = ("dropped:", "not_routed:")
+
+_head_decoder: Final = msgspec.msgpack.Decoder(EventHead)
 
 
 class Hour(Struct, frozen=True, kw_only=True):
@@ -34,6 +37,7 @@ class Hour(Struct, frozen=True, kw_only=True):
     destination: str
     hour_ms: int
     counts: dict[str, int]
+    samples: dict[str, list[tuple[int, int]]] = {}  # column -> places in the log
 
 
 def imbalance(destination: str, counts: dict[str, int]) -> int:
@@ -82,9 +86,29 @@ def hours(store: Store, site: str, since_ms: int, until_ms: int, limit: int = 10
                 break
             row = BOOKS.decode(bytes(raw))
             found.append(
-                Hour(site=row.site, destination=row.destination, hour_ms=hour * keys.HOUR_MS, counts=row.counts)
+                Hour(
+                    site=row.site,
+                    destination=row.destination,
+                    hour_ms=hour * keys.HOUR_MS,
+                    counts=row.counts,
+                    samples=row.samples,
+                )
             )
     return found
+
+
+def sampled(store: Store, places: Iterable[tuple[int, int]]) -> list[str]:
+    """The ids of the events there; without those that are gone, erased or cannot be read."""
+    found: list[str] = []
+    with store.read() as txn:
+        for shard, sequence in places:
+            raw = fetch(txn, store.dbs["log"], keys.log(shard, sequence))
+            try:
+                head = _head_decoder.decode(LOG.decode(raw).body) if raw is not None else None
+            except (Unreadable, msgspec.DecodeError, UnicodeDecodeError):
+                continue
+            found += [head.event_id] if head is not None and head.event_id else []
+    return list(dict.fromkeys(found))
 
 
 def names_of(store: Store, destination_key: bytes) -> tuple[str, str] | None:

@@ -210,6 +210,7 @@ class BooksRow(Struct, kw_only=True, omit_defaults=True):
     site: str = ""
     destination: str = ""
     counts: dict[str, int] = {}
+    samples: dict[str, list[tuple[int, int]]] = {}  # column -> shard and sequence of some messages that are in it
 
 
 class TrafficRow(Struct, kw_only=True, omit_defaults=True):

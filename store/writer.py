@@ -35,6 +35,9 @@ GATHER_S = 0.0025  # a commit costs its pages and its sync, whether for 8 writes
 # Errors of a put that leave the environment sound once the transaction is aborted (py-lmdb's own classes).
 HARMLESS = (lmdb.MapFullError, lmdb.BadValsizeError, lmdb.KeyExistsError, lmdb.ReadersFullError)
 
+Samples = dict[str, list[tuple[int, int]]]  # column of the books -> shard and sequence of messages
+SAMPLES_KEPT = 10  # of a column, destination and hour
+
 
 class WriteTxn:
     """A write transaction as jobs see it, with what is worth computing once per commit."""
@@ -43,7 +46,7 @@ class WriteTxn:
         self._dbs = store.dbs
         self._txn = txn
         self._tails: dict[int, int] = {}
-        self._books: dict[bytes, tuple[str, str, dict[str, int]]] = {}
+        self._books: dict[bytes, tuple[str, str, dict[str, int], Samples]] = {}
         self._depths: dict[bytes, int] = {}
 
     def get(self, db: str, key: bytes) -> bytes | None:
@@ -71,13 +74,23 @@ class WriteTxn:
         self._txn.put(keys.log(shard, tail + 1), value, db=self._dbs["log"], append=False)
         return tail + 1
 
-    def count(self, site: str, destination: str, received_at_ms: int, changes: dict[str, int]) -> None:
-        """Adds to the books of the hour in which the event arrived; written once per commit."""
+    def count(
+        self,
+        site: str,
+        destination: str,
+        received_at_ms: int,
+        changes: dict[str, int],
+        samples: Samples | None = None,
+    ) -> None:
+        """Adds to the books of the hour in which the event arrived; written once per commit. `samples`: where some of
+        the messages are that were counted, by column; the first of the hour are kept."""
         destination_key = keys.destination(site, destination) if destination else bytes(8)
         key = keys.books(site, received_at_ms, destination_key)
-        counts = self._books.setdefault(key, (site, destination, {}))[2]
+        _, _, counts, places = self._books.setdefault(key, (site, destination, {}, {}))
         for name, change in changes.items():
             counts[name] = counts.get(name, 0) + change
+        for name, some in (samples or {}).items():
+            places[name] = [*places.get(name, ()), *some]
 
     def change_depth(self, destination_key: bytes, change: int) -> None:
         """Deliveries in a destination's outbox, kept beside them."""
@@ -85,11 +98,13 @@ class WriteTxn:
 
     def finish(self) -> None:
         """Writes what was added up. Called by the writer before it commits."""
-        for key, (site, destination, changes) in self._books.items():
+        for key, (site, destination, changes, samples) in self._books.items():
             raw = self.get("books", key)
             row = self._books_row(key, raw, site, destination)
             for name, change in changes.items():
                 row.counts[name] = row.counts.get(name, 0) + change
+            for name, some in samples.items():
+                row.samples[name] = [*row.samples.get(name, ()), *some][:SAMPLES_KEPT]
             self.put("books", key, BOOKS.encode(row))
         for key, change in self._depths.items():
             self.put("depth", key, keys.u64(self._depth(key, change)))

@@ -74,6 +74,9 @@ def _show(report: TrafficReport) -> None:
         out.print(_counts(report.counts))
     if report.destinations:
         out.print(_destinations(report.destinations))
+        for line in report.destinations if report.by == "destination" else ():
+            for reason, ids in line.samples.items():
+                out.print(f"{line.destination}, {reason}: {', '.join(map(visible, ids))}", style="dim", markup=False)
     if report.partial_hours:
         out.print(f"{report.partial_hours} hours began before they were counted", style="dim")
 

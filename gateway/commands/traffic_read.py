@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 from actors.twins import is_twin
@@ -15,6 +16,7 @@ from gateway.commands.reading import rfc3339
 from store import books, keys, traffic
 from store.env import Store
 from store.traffic import total
+from store.writer import SAMPLES_KEPT
 
 By = Literal[
     "total", "hour", "day", "event", "source", "consent", "refusal", "copy", "bot", "conversion", "destination"
@@ -81,6 +83,7 @@ class DestinationLine(Struct, frozen=True, kw_only=True):
     dropped: int
     not_routed: int
     reasons: dict[str, int]
+    samples: dict[str, tuple[str, ...]] = {}  # why not routed -> ids of events, at most ten
 
 
 class TrafficReport(Struct, frozen=True, kw_only=True):
@@ -114,6 +117,7 @@ class TrafficReading:
         self._counts: Counter[str] = Counter()
         self._amounts: dict[str, Decimal] = {}
         self._destinations: dict[str, Counter[str]] = {}
+        self._samples: dict[str, dict[str, list[tuple[int, int]]]] = {}
         self._partial = 0
 
     def steps(self) -> Iterator[None]:
@@ -130,6 +134,7 @@ class TrafficReading:
                     self._period(booked.hour_ms).booked.update(booked.counts)
                 elif booked.destination != books.TEST_EVENTS and not is_twin(booked.destination):
                     self._destinations.setdefault(booked.destination, Counter()).update(booked.counts)
+                    self._sample(booked)
             yield
 
     def report(self) -> TrafficReport:
@@ -142,10 +147,23 @@ class TrafficReading:
             partial_hours=self._partial,
             periods=tuple(_period(at_ms, one) for at_ms, one in sorted(self._periods.items())) if is_by_time else (),
             counts=tuple(self._count_lines()),
-            destinations=tuple(_destination(*one) for one in sorted(self._destinations.items()))
+            destinations=tuple(self._destination(*one) for one in sorted(self._destinations.items()))
             if self._by in ("total", "destination")
             else (),
         )
+
+    def _sample(self, hour: books.Hour) -> None:
+        kept = self._samples.setdefault(hour.destination, {})
+        for column, places in hour.samples.items():
+            kept[column] = [*kept.get(column, ()), *places][:SAMPLES_KEPT]
+
+    def _destination(self, name: str, counts: Counter[str]) -> DestinationLine:
+        samples = {
+            column.removeprefix("not_routed:"): tuple(books.sampled(self._store, places))
+            for column, places in self._samples.get(name, {}).items()
+            if counts[column] > 0
+        }
+        return msgspec.structs.replace(_destination(name, counts), samples=samples)
 
     def _period(self, hour_ms: int) -> _Period:
         at_ms = {"hour": hour_ms, "day": hour_ms - hour_ms % DAY_MS}.get(self._by, self._since_ms)

@@ -12,7 +12,7 @@ from actors.snapshot import Snapshot
 from gateway import replays
 from gateway.replays import Ask, Job
 from store import versions
-from store.books import hours
+from store.books import hours, sampled
 from tests.support.making import HOUR_MS, START_MS, VISITOR, event, purchase, site, snapshot
 from tests.support.platform import FakeSender, Single, answer
 from tests.support.world import World
@@ -91,7 +91,19 @@ async def test_the_books_count_every_reason(make_world: Any, autojump_clock: Clo
     assert row.counts == {
         "processed": 4, "not_routed:filtered": 2, "not_routed:filter_error": 1, "not_routed:no_route": 1,
     }  # fmt: skip
+    assert {column: sampled(world.store, places) for column, places in row.samples.items()} == {
+        "not_routed:filtered": ["a", "b"], "not_routed:filter_error": ["c"], "not_routed:no_route": ["d"],
+    }  # fmt: skip
     assert world.events()["c"].decided["one"].words == "failed: the values are of other types than it takes"
+
+
+async def test_ten_events_are_kept_as_samples_of_a_reason(make_world: Any, autojump_clock: Clock) -> None:
+    world: World = make_world(published(Route(id="none", destination="one", filter="false")))
+    for number in range(12):
+        world.take(viewed(f"e{number}"))
+        await world.settle()
+    (row,) = [one for one in hours(world.store, "shop", 0, START_MS * 2) if one.destination == "one"]
+    assert sampled(world.store, row.samples["not_routed:filtered"]) == [f"e{number}" for number in range(10)]
 
 
 async def test_the_visitor_is_known_to_filters(make_world: Any, autojump_clock: Clock) -> None:
