@@ -113,7 +113,7 @@ class RoutesControl:
     async def publish(self, site: str, *, author: str, note: str = "", revision: int | None = None) -> Saved:
         """Puts the draft in force. Raises SettingsError, NotFound, DeclaredInFile, NothingChanged, VersionConflict
         where `revision` or what is live is another one than the draft's editor saw."""
-        place = self._changeable(site)
+        place, seen = self._changeable(site), stored_routes.newest(self._control.store, site)
         live, draft = self._live(place), stored_routes.draft(self._control.store, site)
         self._refuse_other(live, draft, revision)
         routes = draft.text.routes
@@ -125,12 +125,13 @@ class RoutesControl:
         if checked.faults:
             raise SettingsError(checked.faults)
         row = self._new_row(site, routes, _name(author), _note(note))
-        return await self._switch(row, live, f"publish routes of {site}", draft, checked)
+        switched = await self._switch(row, seen, f"publish routes of {site}", live, draft)
+        return Saved(version=switched, warnings=checked.warnings)
 
     async def rollback(self, site: str, number: int, *, author: str, note: str = "") -> Saved:
         """Publishes an older version's content as a new one; an open draft stays as it is. Secrets and credentials are
         not part of a version. Raises as `publish`."""
-        place = self._changeable(site)
+        place, seen = self._changeable(site), stored_routes.newest(self._control.store, site)
         live, old = self._live(place), self._row(site, number)
         if decoded(old.routes) == list(live.routes):
             raise NothingChanged(f"version {number} of {site} is as what is live")
@@ -138,7 +139,8 @@ class RoutesControl:
         if checked.faults:
             raise SettingsError(checked.faults)
         row = self._new_row(site, old.routes, _name(author), _note(note), of=number)
-        return await self._switch(row, live, f"roll the routes of {site} back to {number}", None, checked)
+        switched = await self._switch(row, seen, f"roll the routes of {site} back to {number}", live, None)
+        return Saved(version=switched, warnings=checked.warnings)
 
     # --- parts ---
 
@@ -158,10 +160,10 @@ class RoutesControl:
         await stored_config.in_one_commit(self._control.writer, plan, put)
 
     async def _switch(
-        self, row: RoutesVersion, live: LiveRoutes, words: str, draft: RoutesDraft | None, checked: Checked
-    ) -> Saved:
-        """`live`, `draft`: as they were when the routes were checked: where they are others by now, nothing is done."""
-        seen = stored_routes.newest(self._control.store, row.site)
+        self, row: RoutesVersion, seen: RoutesVersion | None, words: str, live: LiveRoutes, draft: RoutesDraft | None
+    ) -> VersionLine:
+        """`seen`, read before all that the routes were checked against: where the newest version, or the draft, is
+        another one by now, nothing is done."""
 
         def plan(write: WriteTxn) -> _Publishing:
             if draft is not None:
@@ -175,8 +177,7 @@ class RoutesControl:
             return _Publishing(switching=switching, row=numbered, draft=draft)
 
         done = await stored_config.in_one_commit(self._control.writer, plan, _put)
-        line = version_line(done.row, self.live(row.site))
-        return Saved(version=line, warnings=checked.warnings)
+        return version_line(done.row, self.live(row.site))
 
     def _new_row(self, site: str, routes: bytes, author: str, note: str, of: int = 0) -> RoutesVersion:
         """Its number is given in the commit."""

@@ -15,7 +15,7 @@ try_event.py    one event at one destination     trial.py makes its request and 
 try_source.py   what a sender's body would become
 link.py         tracked links                    send.py sends one test event the whole way
 replay.py       deliveries sent again            replay_page.py shows jobs, dry runs, progress
-routes.py       routes: draft, versions, publishing routes_page.py shows them
+routes.py       routes: versions, publishing     routes_edit.py their draft; routes_page.py, routes_parts.py
 dry_run.py      what routes would do             dry_run_page.py shows it
 privacy.py      a person's data, exported or erased
 demo.py         the main job in one command      demo_world.py, demo_traffic.py, demo_numbers.py, demo_view.py,

@@ -1,35 +1,19 @@
 """`gateway routes`: which events go to which destination: the draft of that, its versions, publishing, rolling back."""
 
-import os
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import msgspec
 
-from gateway.commands.controlling import done, only_site, open_control
-from gateway.commands.reading import end, json_option, site_option, store_options, visible
+from gateway.commands.controlling import done
+from gateway.commands.reading import json_option, site_option, store_options, visible
+from gateway.commands.routes_edit import edit
 from gateway.commands.routes_page import heading, history_lines
-from gateway.errors import SettingsError, VersionConflict
+from gateway.commands.routes_parts import LINE_CHARS, author_option, named, opened, revision_option, warn
 from gateway.routes_compare import lines_of
-from gateway.routes_control import DRAFT, LIVE, RoutesControl, Saved
-from gateway.routes_text import TEXT_BYTES, as_toml, read_text
-
-NOBODY: Final = "the command line"
-LINE_CHARS: Final = 2_000
-
-
-def author_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--author", help="Who this is, for the history. Default: your name on this machine.")(command)
-
-
-def revision_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    told = "The draft's revision that you read: refused where it was saved since."
-    return click.option("--if-revision", "revision", type=click.IntRange(0), help=told)(command)
+from gateway.routes_control import DRAFT, LIVE, Saved
+from gateway.routes_text import as_toml
 
 
 @click.group()
@@ -75,7 +59,7 @@ def show(
     """
     if is_draft and number is not None:
         raise click.UsageError("--draft and --version name two different things; give one")
-    with _opened(config_path, data_dir, site, is_readonly=True) as (control, place):
+    with opened(config_path, data_dir, site, is_readonly=True) as (control, place):
         found: Any
         if number is not None:
             found = control.version(place, number)
@@ -86,81 +70,6 @@ def show(
         return
     click.echo(heading(found))
     click.echo(as_toml(found.routes), nl=False)
-
-
-@routes.command()
-@click.argument("file", metavar="[FILE]", required=False, type=click.File("rb"))
-@revision_option
-@author_option
-@site_option
-@json_option
-@store_options
-def edit(
-    file: Any,
-    revision: int | None,
-    author: str | None,
-    site: str | None,
-    as_json: bool,
-    config_path: Path | None,
-    data_dir: Path | None,
-) -> None:
-    """Change the draft: in $EDITOR, or from FILE (TOML or JSON; - reads standard input).
-
-    Whatever is wrong is told with its place, and the draft stays as it was. A draft that somebody changed meanwhile is
-    not overwritten; from a FILE an open one is replaced only with --if-revision.
-
-    \b
-    Examples:
-      gateway routes edit
-      gateway routes edit routes.toml --if-revision 3
-    """
-    with _opened(config_path, data_dir, site) as (control, place):
-        before = control.draft(place)
-        if file is None:
-            _edit(control, place, _named(author), as_json=as_json)
-            return
-        if revision is None and before.is_open:
-            told = f"{place} has a draft already, revision {before.revision} by {before.author or 'nobody'}"
-            end(f"{told}: gateway routes show --draft; --if-revision {before.revision} replaces it")
-        text = file.read(TEXT_BYTES + 1)
-        _save(control, place, text, _named(author), before.revision if revision is None else revision, as_json=as_json)
-
-
-def _edit(control: RoutesControl, site: str, author: str, *, as_json: bool) -> None:
-    """In the editor, again and again until it is right or given up."""
-    draft = control.draft(site)
-    text: str | None = f"{heading(draft)}\n{as_toml(draft.routes)}"
-    while True:
-        text = click.edit(text, extension=".toml")
-        if text is None:
-            end("nothing was saved in the editor: the draft is as it was")
-        try:
-            _save(control, site, text.encode(), author, draft.revision, as_json=as_json)
-            return
-        except (SettingsError, VersionConflict) as error:
-            click.echo(str(error), err=True)
-        if not sys.stdin.isatty() or not click.confirm("edit it again?", default=True, err=True):
-            end(f"the draft is as it was; your text is in {_kept(text)}")
-
-
-def _kept(text: str) -> str:
-    with tempfile.NamedTemporaryFile("w", suffix=".toml", prefix="routes-", delete=False) as file:
-        file.write(text)
-    return file.name
-
-
-def _save(control: RoutesControl, site: str, text: bytes, author: str, revision: int, *, as_json: bool) -> None:
-    tables = read_text(text)
-    draft = done(lambda: control.save(site, tables, author=author, revision=revision))
-    if as_json:
-        click.echo(msgspec.json.encode(draft))
-        return
-    click.echo(f"saved the draft of {site}, revision {draft.revision}")
-    for line in lines_of(draft.changes):
-        click.echo(visible(line, LINE_CHARS))
-    if not draft.is_open:
-        click.echo("it is as what is live")
-    _warn(draft.warnings)
 
 
 @routes.command()
@@ -179,7 +88,7 @@ def diff(
       gateway routes diff
       gateway routes diff --from 7 --to live --json
     """
-    with _opened(config_path, data_dir, site, is_readonly=True) as (control, place):
+    with opened(config_path, data_dir, site, is_readonly=True) as (control, place):
         found = control.compare(place, before, after)
     if as_json:
         click.echo(msgspec.json.encode(found))
@@ -216,8 +125,8 @@ def publish(
       gateway routes publish --note "no refunds to Meta"
       gateway routes publish --if-revision 4 --author ann
     """
-    with _opened(config_path, data_dir, site) as (control, place):
-        name = _named(author)
+    with opened(config_path, data_dir, site) as (control, place):
+        name = named(author)
         saved = done(lambda: control.publish(place, author=name, note=note, revision=revision))
     _show_saved(saved, as_json=as_json)
 
@@ -244,8 +153,8 @@ def rollback(
     Examples:
       gateway routes rollback 12 --note "orders were lost"
     """
-    with _opened(config_path, data_dir, site) as (control, place):
-        name = _named(author)
+    with opened(config_path, data_dir, site) as (control, place):
+        name = named(author)
         saved = done(lambda: control.rollback(place, version, author=name, note=note))
     _show_saved(saved, as_json=as_json)
 
@@ -262,7 +171,7 @@ def history(site: str | None, as_json: bool, config_path: Path | None, data_dir:
       gateway routes history
       gateway routes history --json
     """
-    with _opened(config_path, data_dir, site, is_readonly=True) as (control, place):
+    with opened(config_path, data_dir, site, is_readonly=True) as (control, place):
         found = control.history(place)
     if as_json:
         for one in found:
@@ -292,26 +201,13 @@ def discard(
     Examples:
       gateway routes discard --if-revision 4
     """
-    with _opened(config_path, data_dir, site) as (control, place):
-        name = _named(author)
+    with opened(config_path, data_dir, site) as (control, place):
+        name = named(author)
         draft = done(lambda: control.discard(place, author=name, revision=revision))
     if as_json:
         click.echo(msgspec.json.encode(draft))
     else:
         click.echo(f"the draft of {place} is as what is live, revision {draft.revision}")
-
-
-@contextmanager
-def _opened(
-    config_path: Path | None, data_dir: Path | None, site: str | None, *, is_readonly: bool = False
-) -> Iterator[tuple[RoutesControl, str]]:
-    """The routes of that store, and the site that is meant."""
-    with open_control(config_path, data_dir, is_readonly=is_readonly) as control:
-        yield RoutesControl(control), only_site(control, site)
-
-
-def _named(author: str | None) -> str:
-    return author or os.environ.get("USER") or os.environ.get("LOGNAME") or NOBODY
 
 
 def _show_saved(saved: Saved, *, as_json: bool) -> None:
@@ -321,9 +217,7 @@ def _show_saved(saved: Saved, *, as_json: bool) -> None:
     version = saved.version
     of = f", with the content of version {version.of}" if version.of else ""
     click.echo(f"published version {version.version} of the routes of {version.site}{of}")
-    _warn(saved.warnings)
+    warn(saved.warnings)
 
 
-def _warn(warnings: tuple[str, ...]) -> None:
-    for one in warnings:
-        click.echo(f"warning: {visible(one, LINE_CHARS)}", err=True)
+routes.add_command(edit)
