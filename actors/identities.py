@@ -141,12 +141,14 @@ class Identity(Actor[IdentityState]):
     def _join(self, case: Case, plan: Plan, parts: Mapping[str, IdentityState], turn: Turn) -> None:
         event = case.processing.event
         is_anonymous = self.is_blank and not plan.merges and all(one.kind == VISITOR for one in plan.links)
+        joined: list[str] = []
         if not is_anonymous:
             before = set(visitors_of(self.state))
             self.state = self._after(case, plan, parts, turn)
-            for visitor in sorted(set(visitors_of(self.state)) - before):
+            joined = sorted(set(visitors_of(self.state)) - before)
+            for visitor in joined:
                 turn.send(Ref("visitor", f"{event.site}\x1f{visitor}"), Joined())
-        if plan.merges:
+        if plan.merges or joined:
             turn.identity_changed(event.site, ids_of(self.state, self.id), visitors_of(self.state))
         founder = case.founders.get(self.id) if self.is_blank else None
         lead(event, self.id, turn, founder[0] if founder is not None else "")

@@ -112,7 +112,7 @@ class Journeys:
         """These visitors are the ones of one identity now, which has these ids: its conversions are computed anew."""
         own = {visitor_digest(site, one) for one in visitors}
         changed: dict[bytes, None] = {}
-        for one in list(own)[:VISITORS_MOST]:
+        for one in [*sorted(own)[:VISITORS_MOST], *(digest(site, "identity", one) for one in identities)]:
             for key in self._index.since(keys.conversions_by(one)):
                 changed[keys.read_conversion_by(key)] = None
         for event_key in sorted(changed):
@@ -190,11 +190,15 @@ class Journeys:
         site = self._snapshot.sites.get(row.site) if row is not None else None
         if row is None or site is None or row.renewal_of or row.erased_at_ms:
             return
+        told = row
         if visitors is not None:
-            row = msgspec.structs.replace(row, keys=_with_visitors(row, visitors))
-        again = self._computed(row, site.attribution, cause)
-        if (again.path, again.keys) != (row.path, row.keys):
+            facts = _known(row.facts) if visitors else row.facts
+            told = msgspec.structs.replace(row, keys=_with_visitors(row, visitors), facts=facts)
+        again = self._computed(told, site.attribution, cause)
+        if (again.path, again.gap) != (row.path, row.gap):
             self._save(event_key, again)
+        elif told != row:  # it is looked for by other keys, and nothing else is new
+            self._put(event_key, told, row)
 
     def _change_value(self, event: Event, rules: AttributionRules) -> None:
         order_id = event.custom_data.order_id
@@ -235,6 +239,9 @@ class Journeys:
         before = self._row(event_key)
         if before is not None:
             self._keep_version(event_key, before)
+        self._put(event_key, row, before)
+
+    def _put(self, event_key: bytes, row: ConversionRow, before: ConversionRow | None) -> None:
         self._rows.set(keys.conversion(event_key), row)
         self._index.set(keys.conversion_at(row.site, row.occurred_at_ms, event_key), is_there=True)
         now = _leading(row)
@@ -261,7 +268,9 @@ def _blank(processing: Processing, rules: AttributionRules, visitors: Sequence[s
     links = [one for one in own if one.label == "journey"]
     links += [LinkKey("identity", visitor_digest(site, one)) for one in visitors[:VISITORS_MOST]]
     links += [one for one in own if one.label != "journey"]
-    found_by = [("order", data.order_id), ("subscription", data.subscription_id)]
+    found_by = [
+        ("order", data.order_id), ("subscription", data.subscription_id), ("identity", processing.identity or None),
+    ]  # fmt: skip
     occurred_at_ms = time_of(event)
     blank = ConversionRow(
         site=site,
@@ -276,6 +285,7 @@ def _blank(processing: Processing, rules: AttributionRules, visitors: Sequence[s
         value=data.value if data.value is not None else Decimal(0),
         currency=data.currency,
         order_id=data.order_id,
+        identity=processing.identity or None,
         visitor_id=event.user_data.anonymous_id,
         keys=tuple(links),
         found_by=tuple(digest(site, kind, value) for kind, value in found_by if value is not None),
@@ -287,7 +297,7 @@ def _blank(processing: Processing, rules: AttributionRules, visitors: Sequence[s
 def _refused(row: ConversionRow) -> ConversionRow:
     """Of a person who allows neither measuring nor marketing: the order, and nobody."""
     facts = msgspec.structs.replace(row.facts, is_withheld=True)
-    return msgspec.structs.replace(row, visitor_id=None, keys=(), facts=facts)
+    return msgspec.structs.replace(row, visitor_id=None, identity=None, keys=(), facts=facts)
 
 
 def _leading(row: ConversionRow) -> set[bytes]:
@@ -311,4 +321,8 @@ def _with_visitors(row: ConversionRow, visitors: Sequence[str]) -> tuple[LinkKey
 
 def _facts(processing: Processing, *, is_known: bool) -> GapFacts:
     facts = processing.facts or GapFacts()
-    return msgspec.structs.replace(facts, is_known=True) if is_known else facts
+    return _known(facts) if is_known else facts
+
+
+def _known(facts: GapFacts) -> GapFacts:
+    return msgspec.structs.replace(facts, is_known=True)

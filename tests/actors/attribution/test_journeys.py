@@ -403,3 +403,33 @@ async def test_the_path_is_the_same_in_whatever_order_its_events_arrive(
         paths.add(tuple((touch.at_ms, touch.channel) for touch in only(world).path))
     assert len(paths) == 1
     assert len(paths.pop()) == 3
+
+
+async def test_an_order_of_a_person_has_the_touchpoints_of_all_their_visitors(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    mail = EmailDigests(sha256="a" * 64)
+    world = make_world(shop())
+    known = {"name": "login_completed", "referrer": "https://shop.example/"}
+    await take(world, page(0, UTM, visitor=OTHER), page(5, "?gclid=a"))
+    await take(world, page(1, visitor=OTHER, user_data=UserData(anonymous_id=OTHER, email=mail), **known))
+    await take(world, page(6, user_data=UserData(anonymous_id=VISITOR, email=mail), **known))
+    await take(world, order(10))
+    row = only(world)
+    assert summary(row.path) == "email > paid_search"
+    assert ({touch.label for touch in row.path}, bool(row.identity)) == ({"identity"}, True)
+
+
+async def test_a_visitor_who_tells_later_who_they_are_brings_their_touchpoints_to_an_order_of_before(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    mail = EmailDigests(sha256="a" * 64)
+    bought = order(10, source="server", user_data=UserData(email=mail))
+    told = page(
+        11, "", "https://shop.example/", name="login_completed", user_data=UserData(anonymous_id=VISITOR, email=mail)
+    )
+    world = make_world(shop())
+    await take(world, page(0, UTM), bought)
+    assert only(world).gap in ("no_identity", "no_touchpoints")
+    await take(world, told)
+    assert (summary(only(world).path), only(world).cause, only(world).gap) == ("email", "identity", "")
