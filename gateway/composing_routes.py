@@ -48,12 +48,12 @@ def with_routes(
 
 
 def _published(site: SiteSettings, found: SiteRoutes, older: Older, faults: list[str]) -> tuple[Route, ...]:
-    routes, wrong = _read(found.routes)
+    routes, wrong = read_published(found.routes)
     if not wrong:
         return routes
     for row in older(site.id):
         if row.number < found.version and not row.is_declared:
-            routes, others = _read(row.routes)
+            routes, others = read_published(row.routes)
             if not others:
                 faults.append(_told(site, found, wrong, f"version {row.number} is live in its place"))
                 return routes
@@ -66,7 +66,7 @@ def closed(site: SiteSettings) -> tuple[Route, ...]:
     return tuple(Route(id=one.id, destination=one.id, enabled=False) for one in site.destinations)
 
 
-def _read(raw: bytes) -> tuple[tuple[Route, ...], Sequence[str]]:
+def read_published(raw: bytes) -> tuple[tuple[Route, ...], Sequence[str]]:
     try:
         tables = decoded(raw)
     except msgspec.DecodeError:

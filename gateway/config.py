@@ -17,6 +17,7 @@ import msgspec
 from actors.consent import ConsentRules
 from actors.destinations import AnyDestination
 from actors.destinations.base import Destination
+from actors.routes import Route
 from actors.snapshot import DAY_MS, Site, Snapshot, key_digest
 from gateway.config_checks import Placed, check_destinations, check_server, check_sites
 from gateway.config_env import VARIABLES, site_table
@@ -110,7 +111,14 @@ def load_beside(path: Path | None, env: Mapping[str, str], destination: Destinat
     reader = Reader(env, Path() if path is None else path.parent)
     tables = reader.tables(table.get("sites") or [site_table(env)[0]], "sites")
     found = [
-        reader.record(SiteSettings, one, place, apart=("destinations", "routes", *DOORS), destinations=(destination,))
+        reader.record(
+            SiteSettings,
+            one,
+            place,
+            apart=(*APART, *DOORS),
+            destinations=(destination,),
+            routes=_routes(one, place, reader),
+        )
         for one, place in tables
         if one.get("id") == site
     ]
@@ -140,10 +148,15 @@ def _one(table: Table, path: str, one: Table, one_path: str, reader: Reader) -> 
     found = () if destination is None else (destination,)
     is_sealed = table.get("keep_plaintext") == "sealed"
     check_destinations([(one_path, destination) for destination in found], is_sealed=is_sealed, reader=reader)
-    settings = reader.record(SiteSettings, table, path, apart=("destinations", "routes", *DOORS), destinations=found)
+    routes = _routes(table, path, reader)
+    settings = reader.record(SiteSettings, table, path, apart=(*APART, *DOORS), destinations=found, routes=routes)
     if settings is not None:
         check_sites([(path, settings)], reader)
     return settings
+
+
+def _routes(table: Table, path: str, reader: Reader) -> tuple[Route, ...]:
+    return tuple(route for _, route in read_routes(table.get("routes", []), f"{path}.routes", reader))
 
 
 def decode_file(path: Path, text: bytes | None = None) -> dict[str, Any]:
@@ -192,7 +205,7 @@ def _sites(declared: object, reader: Reader) -> list[SiteSettings]:
     for table, path in reader.tables(declared, "sites"):
         destinations = _destinations(table, path, reader)
         sources = read_sources(table, path, reader)
-        routes = tuple(route for _, route in read_routes(table.get("routes", []), f"{path}.routes", reader))
+        routes = _routes(table, path, reader)
         tag = read_tag(table, path, reader)
         rest = {key: value for key, value in table.items() if key not in APART}
         ready = {"destinations": destinations, "sources": sources, "routes": routes, "tag": tag}

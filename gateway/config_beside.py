@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from actors.routes import Route
 from gateway.composing import Composed, compose
+from gateway.composing_routes import read_published
 from gateway.key_mark import ring_beside
 from gateway.key_ring import BadSecretKey
 from gateway.settings import Config
@@ -34,3 +36,9 @@ def with_stored(config: Config, env: Mapping[str, str]) -> Composed:
 def with_stored_in(config: Config, store: Store, vault: Vault) -> Composed:
     """The same with a store that is open. Raises BadSecretKey where secrets are stored and there is no key."""
     return compose(config, stored_config.latest(store).config, vault, partial(stored_routes.history, store))
+
+
+def published_routes(store: Store, site: str) -> tuple[Route, ...]:
+    """The routes of a site that were published last, as far as they can be read; the file's go before them."""
+    found = next((one for one in stored_config.latest(store).config.routes if one.site == site), None)
+    return read_published(found.routes)[0] if found is not None else ()

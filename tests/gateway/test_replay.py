@@ -96,6 +96,15 @@ def test_a_dry_run_shows_counts_and_requests_without_secrets_or_persons_and_send
     assert (dropped(running), running.accepted("meta")) == (5, [])
 
 
+def test_a_dry_run_goes_by_the_routes_that_would_be_live(running: Running, tmp_path: Path) -> None:
+    refused(running, range(3))
+    none = '[[sites.routes]]\nid = "none"\ndestination = "meta-main"\nfilter = "event.custom_data.value > 10.0"\n'
+    config = tmp_path / "config.toml"
+    config.write_text(config.read_text("utf-8") + none, "utf-8")
+    assert replay(running, "--dry-run")["counts"] == {"filtered": 3}
+    assert replay(running, "--dry-run", "--as-decided")["counts"] == {"queued": 3}
+
+
 def test_a_job_survives_the_end_of_the_gateway_and_goes_on_where_it_was(running: Running, tmp_path: Path) -> None:
     refused(running, range(60))
     with standing_still(running, running.workers()[0]):
