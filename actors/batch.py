@@ -11,7 +11,7 @@ import lmdb
 import msgspec
 
 from actors.actor import Message, Position, Processing, Ref, VisitorView
-from actors.consent import after_release
+from actors.consent import after_release, is_refused
 from actors.event import Consent, Event
 from actors.graph import DATABASE, Graph
 from actors.holding import forget_message
@@ -237,7 +237,10 @@ class Batch:
         self.writes.journeys.identity_changed(site, identities, visitors)
 
     def process(self, processing: Processing) -> None:
-        identify(processing, self)
+        if is_refused(processing.consent):  # nothing is kept of the person, so nobody is looked for
+            self.route(processing)
+        else:
+            identify(processing, self)
 
     def route(self, processing: Processing) -> None:
         self._processor.route(processing)

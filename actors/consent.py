@@ -86,15 +86,6 @@ def are_taken_back(before: Consent, now: Consent) -> bool:
     return any(getattr(now, purpose) == "denied" and getattr(before, purpose) != "denied" for purpose in PURPOSES)
 
 
-def with_identity(consent: Consent, came: str, identity: Consent) -> tuple[Consent, str]:
-    """What neither the event nor its visitor says is taken from the person's other visitors; a denial of theirs of
-    what was left open counts, a choice of this visitor's own goes before it."""
-    if identity == Consent() or all(getattr(consent, purpose) is not None for purpose in PURPOSES):
-        return consent, came
-    filled = Consent(**{purpose: getattr(consent, purpose) or getattr(identity, purpose) for purpose in PURPOSES})
-    return filled, came if filled == consent else "identity"
-
-
 def after_release(decided: Consent, now: Consent) -> Consent:
     """Of an event that was held: what was known when it happened stays, what was open is as the visitor says now, and
     what is denied now is denied."""

@@ -65,9 +65,11 @@ def forget_message(event: Event, at: Position, key: bytes, writes: Writes) -> No
     if visitor is not None:
         writes.puts.append(("visitor_event", keys.visitor_event(event.site, visitor, event.received_at_ms, key), None))
     row = writes.known.event(key)
-    if row is not None and (row.visitor_id is not None or row.session_id is not None or row.body is not None):
+    if row is not None:
         body = _encoder.encode(kept_of_refused(_decoder.decode(row.body))) if row.body is not None else None
-        writes.known.events[key] = msgspec.structs.replace(row, visitor_id=None, session_id=None, body=body)
+        writes.known.events[key] = msgspec.structs.replace(
+            row, visitor_id=None, session_id=None, identity="", added={}, added_from={}, body=body
+        )
 
 
 def _message(at: Position, writes: Writes) -> Event | None:

@@ -5,7 +5,7 @@ What is taken stays in the outbox until it is settled; it is remembered so that 
 
 import math
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -21,7 +21,7 @@ from actors.match_quality import estimate
 from actors.observer import Observer
 from actors.pacing import MOST_MS, age_s
 from actors.redaction import Redactor
-from actors.withdrawal import stated
+from actors.withdrawal import Said, said
 from actors.work import Settled, Work, dropped, event_to_send, left_out, taken_back, work_of
 from store import keys
 from store.env import Store
@@ -134,8 +134,9 @@ class Taker:
         """Deliveries of a visitor's events that wait and may not be sent any more, since the visitor has denied what
         they need. What is in hand is asked again before it is sent."""
         now_ms, settled = self._now_ms(), list[Settled]()
-        consents = stated(self._store, self._site, {visitor})
-        for row in waiting_of(self._store, self._key, self._site, visitor, WITHDRAWN_MOST):
+        rows = waiting_of(self._store, self._key, self._site, visitor, WITHDRAWN_MOST)
+        consents = self._stated([row.event for row in rows if row.event is not None])
+        for row in rows:
             if row.event is None or not self.claim(row.outbox_key):
                 continue
             one = self._encode(row, now_ms, consents)
@@ -215,12 +216,10 @@ class Taker:
         event = work.due.event
         return self._encode(work.due, self._now_ms(), self._stated([event] if event is not None else []), work)
 
-    def _stated(self, events: Sequence[EventRow]) -> Mapping[str, Consent]:
-        return stated(self._store, self._site, {row.visitor_id for row in events if row.visitor_id is not None})
+    def _stated(self, events: Sequence[EventRow]) -> Said:
+        return said(self._store, self._site, events)
 
-    def _encode(
-        self, row: Due, now_ms: int, consents: Mapping[str, Consent], work: Work | None = None
-    ) -> Work | Settled:
+    def _encode(self, row: Due, now_ms: int, consents: Said, work: Work | None = None) -> Work | Settled:
         """The delivery ready to send, or why it never can be. `work`: what it is in hand as already."""
         event = self._event(row)
         if row.event is None or event is None:
@@ -303,8 +302,8 @@ def replayed_by(row: Due) -> int | None:
     return row.delivery.replays[-1].job if is_replay and row.delivery is not None else None
 
 
-def _stricter(row: EventRow | None, own: Consent, consents: Mapping[str, Consent]) -> Consent:
-    return stricter(own, consents.get(row.visitor_id)) if row is not None and row.visitor_id is not None else own
+def _stricter(row: EventRow | None, own: Consent, consents: Said) -> Consent:
+    return stricter(own, consents.of(row)) if row is not None else own
 
 
 def adapter_failed(site: str, destination: str, step: str, error: Exception) -> None:

@@ -8,6 +8,8 @@ import trio.testing
 
 from actors.consent import ConsentRules, kept_of_refused, stripped
 from actors.event import Consent, ConsentNote, CustomData, Event, Page, UserData
+from actors.graph import DATABASE
+from actors.identities import Identity
 from actors.visitor import Visitor, VisitorState
 from store import keys
 from store.records import LOG, STATE
@@ -103,3 +105,10 @@ def test_a_stripped_event_names_nobody() -> None:
 def test_what_is_kept_of_a_refused_event_is_kept_again_unchanged() -> None:
     once = kept_of_refused(purchase(user_data=PERSON, consent=REFUSED))
     assert kept_of_refused(once) == once
+
+
+async def test_who_refuses_all_becomes_no_identity(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make_world(snapshot(site(Single(id="one"))))
+    await take(world, event("a", user_data=PERSON, consent=REFUSED), purchase("p", user_data=PERSON, consent=REFUSED))
+    assert world.rows(DATABASE) == []
+    assert [key for key, _ in world.rows("state") if key[0] == Identity.number] == []

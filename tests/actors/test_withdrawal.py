@@ -73,6 +73,25 @@ async def test_what_waits_for_a_paused_destination_is_dropped_at_once(
     assert world.check().problems == ()
 
 
+async def test_what_a_person_denies_on_another_device_is_dropped_too(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(snapshot(site(Single(id="one"))), {"one": FakeSender(failure())})
+    here, there = (UserData(anonymous_id=one * 32, external_id="c-7001") for one in "ab")
+    granted = Consent(marketing="granted", analytics="granted")
+    world.take(event("y", user_data=there, consent=granted), event("n", user_data=UserData(anonymous_id="c" * 32)))
+    world.take(event("a", user_data=here, consent=granted))
+    world.senders["one"].play = lambda _: failure()
+    assert await world.run_for(5)
+    world.senders["one"].play = lambda _: "ok"
+    world.take(event("no", user_data=there, consent=Consent(marketing="denied"), occurred_at_ms=world.clock.now_ms()))
+    assert await world.run_for(HOUR_S)
+    found = world.delivery("a", "one").row
+    assert found is not None
+    assert (found.status, found.reason) == ("dropped", "consent_withdrawn")
+    assert world.delivery("n", "one").status == "delivered"
+
+
 async def test_what_may_go_out_without_the_sale_goes_out_as_denied(
     make_world: MakeWorld, autojump_clock: Clock
 ) -> None:
