@@ -17,6 +17,7 @@ from actors.snapshot import Site, Snapshot
 from gateway.commands.controlling import now_ms, only_site, open_control
 from gateway.commands.dry_run_page import show_event, show_many
 from gateway.commands.reading import Moment, end, json_option, since_ms, site_option, store_options
+from gateway.commands.routes_parts import refuse_nowhere
 from gateway.config import config_file, load_config, snapshot_of
 from gateway.config_beside import with_stored_in
 from gateway.control import Control
@@ -89,6 +90,7 @@ def dry_run(
     """
     if (event is None) == (last is None):
         raise click.UsageError("say what to try: a file EVENT.json, an EVENT_ID of the ledger, or --last 24h")
+    refuse_nowhere(config_path, data_dir)
     with open_control(config_path, data_dir, is_readonly=True) as control:
         place = only_site(control, site)
         live = _live(config_path, control)

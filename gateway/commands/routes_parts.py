@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import click
 
+from gateway import exit_codes
 from gateway.commands.controlling import only_site, open_control
-from gateway.commands.reading import visible
+from gateway.commands.reading import end, store_place, visible
 from gateway.routes_control import RoutesControl
 
 NOBODY: Final = "the command line"
@@ -30,8 +31,17 @@ def opened(
     config_path: Path | None, data_dir: Path | None, site: str | None, *, is_readonly: bool = False
 ) -> Iterator[tuple[RoutesControl, str]]:
     """The routes of that store, and the site that is meant."""
+    if is_readonly:
+        refuse_nowhere(config_path, data_dir)
     with open_control(config_path, data_dir, is_readonly=is_readonly) as control:
         yield RoutesControl(control), only_site(control, site)
+
+
+def refuse_nowhere(config_path: Path | None, data_dir: Path | None) -> None:
+    """Ends the command where there is nothing to look at."""
+    place, _ = store_place(config_path, data_dir)
+    if not (place / "data.mdb").exists():
+        end(f"no store is in {place.resolve()}: no gateway has run there, and nothing was published", exit_codes.STORE)
 
 
 def named(author: str | None) -> str:

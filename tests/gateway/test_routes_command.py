@@ -127,3 +127,9 @@ def test_a_draft_is_thrown_away(place: Path) -> None:
     gateway(place, "edit", "-", stdin=ROUTES)
     assert gateway(place, "discard", "--if-revision", "1").exit_code == 0
     assert gateway(place, "diff").stdout == "live and draft are alike\n"
+
+
+@pytest.mark.parametrize("command", ["routes show", "routes history", "routes diff", "dry-run x"])
+def test_a_directory_without_a_store_is_an_answer(tmp_path: Path, command: str) -> None:
+    done = CliRunner().invoke(cli, [*command.split(), "--data-dir", str(tmp_path)])
+    assert (done.exit_code, "no store is in" in done.stderr) == (3, True)
