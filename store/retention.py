@@ -27,6 +27,13 @@ LONGEST_MS: Final = 365 * purge.DAY_MS  # the longest retention; that of a site 
 CLOCK_KEY: Final = b"retention\x00clock"
 WATERMARK: Final = b"retention\x00until\x00"
 
+BY_SITE: Final = (  # databases whose keys begin with a site, some after a letter
+    ("site_event", b""),
+    ("books", b""),
+    ("traffic", b""),
+    ("touch", keys.TOUCHES),
+    ("conversion", keys.CONVERSIONS_AT),
+)
 Step = tuple[Plan, Apply]  # what goes, and the write that deletes it
 
 
@@ -100,18 +107,18 @@ def steps(store: Store, kept_ms: Mapping[str, int], now_ms: int) -> Iterator[Ste
 
 
 def sites(store: Store) -> list[bytes]:
-    """Digests of the sites that have events, books or traffic: one seek each."""
+    """Digests of the sites that have rows that are deleted by their time: one seek each."""
     with store.read() as txn:
-        return sorted({site for name in ("site_event", "books", "traffic") for site in _prefixes(txn, store, name)})
+        return sorted({site for name, letter in BY_SITE for site in _prefixes(txn, store, name, letter)})
 
 
-def _prefixes(txn: lmdb.Transaction, store: Store, database: str) -> Iterator[bytes]:
+def _prefixes(txn: lmdb.Transaction, store: Store, database: str, letter: bytes = b"") -> Iterator[bytes]:
     with txn.cursor(db=store.dbs[database]) as cursor:
-        is_there = cursor.first()
-        while is_there:
-            site = bytes(cursor.key())[:8]
+        is_there = cursor.set_range(letter) if letter else cursor.first()
+        while is_there and bytes(cursor.key()).startswith(letter):
+            site = bytes(cursor.key())[len(letter) : len(letter) + keys.DIGEST_BYTES]
             yield site
-            is_there = cursor.set_range(site + b"\xff" * 18)
+            is_there = cursor.set_range(letter + site + b"\xff" * 45)
 
 
 def read_clock(store: Store) -> int | None:

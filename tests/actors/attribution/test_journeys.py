@@ -22,6 +22,7 @@ from store import journeys, keys
 from store.journey_records import MODELS, VERSIONS_KEPT, ConversionRow, TouchRow
 from store.purge import apply
 from store.purge_journeys import touches as touches_plan
+from store.retention import steps
 from store.writer import WriteTxn, commit
 from tests.support.making import DAY_MS, START_MS, VISITOR, event, purchase, site, snapshot
 from tests.support.platform import Single
@@ -433,3 +434,14 @@ async def test_a_visitor_who_tells_later_who_they_are_brings_their_touchpoints_t
     assert only(world).gap in ("no_identity", "no_touchpoints")
     await take(world, told)
     assert (summary(only(world).path), only(world).cause, only(world).gap) == ("email", "identity", "")
+
+
+async def test_retention_takes_touchpoints_and_conversions_of_a_site_that_has_nothing_else_left(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    world = make_world(shop())
+    await take(world, page(0, UTM), order(10), page(5, "?gclid=a"))
+    for _, delete in steps(world.store, {"shop": DAY_MS}, START_MS + 30 * DAY_MS):
+        await commit(world.writer, delete)
+    assert (touches(world), conversions(world)) == ([], [])
+    assert world.rows("touch") == world.rows("conversion") == []
