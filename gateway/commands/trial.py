@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Raw, Struct
 
+from actors.content import read_content, with_content
 from actors.destinations.base import (
     Again,
     Attempt,
@@ -34,10 +35,11 @@ from actors.destinations.base import (
 from actors.dialing import Failure
 from actors.event import PURPOSES, Event
 from actors.redaction import Redactor, forms_of
-from actors.routing import NotRouted, refusal
+from actors.routing import Asking, NotRouted, decide_one
 from actors.secret import Secret
 from actors.snapshot import Site
 from actors.work import delivery_id
+from gateway.routes_words import refusal_in_words
 from store import keys
 
 HIDDEN: Final = "***"
@@ -113,10 +115,14 @@ class Hide:
 def plan(event: Event, site: Site, destination: Destination, now_ms: int) -> Plan | Stopped:
     """The event's way to the destination: its route and consent, its age, its form. The visitor's consent stated
     before is not known here: only the event's own counts."""
-    reason = refusal(event, event.consent, destination, site)
-    if reason is not None:
-        return Stopped(reason=reason, words=_refusal_in_words(reason, event, destination))
-    return encoded(event, site.id, destination, now_ms)
+    asking = Asking(event, event.consent, site)
+    decision = decide_one(asking, destination)
+    if decision.reason is not None:
+        is_routed = site.plan.of(destination.id) is not None
+        words = refusal_in_words(decision, asking, destination) if is_routed else ""
+        return Stopped(reason=decision.reason, words=words or _refusal_in_words(decision.reason, event, destination))
+    changes = read_content(decision.content) if decision.content is not None else None
+    return encoded(with_content(event, changes) if changes is not None else event, site.id, destination, now_ms)
 
 
 def encoded(event: Event, site: str, destination: Destination, now_ms: int) -> Plan | Stopped:

@@ -149,6 +149,16 @@ async def test_an_event_that_is_sent_twice_carries_one_delivery_id(trying: Tryin
     assert first["webhook-id"] == second["webhook-id"] != ""
 
 
+async def test_it_goes_by_the_routes_of_the_file(trying: Trying) -> None:
+    config = trying.folder / "config.toml"
+    big = '[[sites.routes]]\nid = "big"\ndestination = "meta"\nfilter = "event.custom_data.value > 50"\n'
+    renamed = 'transform = [{ step = "event_name", name = "big_order" }]\n'
+    config.write_text(config.read_text("utf-8") + big + renamed, "utf-8")
+    assert "big_order" in json.dumps((await trying.json("meta"))["request"]["body"])
+    small = await trying.run("meta", event=PURCHASE | {"custom_data": {"value": 5, "currency": "EUR"}})
+    assert "no route's filter holds" in small.output
+
+
 async def test_the_estimated_match_quality_is_told_before_anything_is_sent(trying: Trying) -> None:
     event = PURCHASE | {"user_data": {"email": "jane@example.com", "external_id": "cust_7"}}
     match = (await trying.json("meta", event=event))["match_quality"]
