@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from gateway.call import Call
 from gateway.client import (
+    LOOPBACK,
     VISITOR_COOKIE,
     address_key,
     client_address,
+    country,
     is_https,
     opts_out,
     set_cookie_header,
@@ -173,3 +175,13 @@ def test_the_user_agent_is_bounded_and_clean() -> None:
 def test_only_an_exact_1_opts_out(value: str, is_opt_out: bool) -> None:
     assert opts_out({"sec-gpc": value}) == is_opt_out
     assert not opts_out({"dnt": value})
+
+
+@pytest.mark.parametrize(
+    ("peer", "told", "wanted"),
+    [("127.0.0.1", "de", "DE"), ("127.0.0.1", "XX", None), ("127.0.0.1", "Germany", None), ("203.0.113.9", "DE", None)],
+)
+def test_a_country_counts_only_from_a_trusted_proxy_and_in_its_form(peer: str, told: str, wanted: str | None) -> None:
+    call = Call(method="POST", path="/i", query="", headers={"cf-ipcountry": told}, body=b"", peer=peer)
+    assert country(call, "CF-IPCountry", LOOPBACK) == wanted
+    assert country(call, "", LOOPBACK) is None
