@@ -209,5 +209,10 @@ def _getter(path: Path) -> Getter:
     return lambda facts: look(facts.event, names)
 
 
-def _rfc3339(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _rfc3339(at_ms: int) -> str | None:
+    """None for a time that no calendar has, which a step of a transformation may have set."""
+    try:
+        at = datetime.fromtimestamp(at_ms / 1_000, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -45,6 +45,8 @@ class Filter:
         found = run(self._program, handed.context)
         if isinstance(found, bool | Failed):
             return found
+        if isinstance(found, Missing):  # under a name that is only known when it is evaluated
+            return False
         return Failed("gives no true or false")
 
     def decided_by(self, handed: Handed) -> str:

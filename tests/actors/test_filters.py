@@ -116,6 +116,7 @@ def test_what_a_filter_says(text: str, wanted: bool) -> None:
         ("geo.country != 'DE'", False),
         ("size(event.custom_data.own) == 0", False),
         ("[event.custom_data.coupon].exists(one, one == 'x')", False),
+        ("event.custom_data.nested[event.event_name] == 1", False),
     ],
 )
 def test_a_comparison_with_a_field_that_is_missing_is_false_and_nothing_more(text: str, wanted: bool) -> None:
