@@ -6,9 +6,7 @@ the configuration are read, but no request leaves: a secret that is not set in t
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
 
 import click
 import msgspec
@@ -18,44 +16,18 @@ from gateway.commands.controlling import now_ms, only_site, open_control
 from gateway.commands.dry_run_page import show_event, show_many
 from gateway.commands.reading import Moment, end, json_option, since_ms, site_option, store_options
 from gateway.commands.routes_parts import refuse_nowhere
-from gateway.config import config_file, load_config, snapshot_of
+from gateway.config import config_file, snapshot_of
 from gateway.config_beside import with_stored_in
 from gateway.control import Control
 from gateway.dry_run_records import EventTrial
 from gateway.dry_run_sides import sides_of
 from gateway.dry_runs import DryRuns, Side
 from gateway.dry_runs_many import MOST, Many
-from gateway.errors import ConfigError
 from gateway.given_event import FILE_BYTES, opener, read_given, ring_opener
 from gateway.invalid import Invalid
 from gateway.routes_control import RoutesControl
-from gateway.settings import Config
+from gateway.stand_in import load_without_secrets
 from store import ledger
-
-UNSET: Final = "not-set-in-this-terminal"
-
-
-class StandIn(Mapping[str, str]):
-    """The environment, with a text in the place of each variable that a setting names and that is not set."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
-
-    def __getitem__(self, name: str) -> str:
-        return self._env.get(name, UNSET)
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._env)
-
-    def __len__(self) -> int:
-        return len(self._env)
-
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]  # as a Mapping's
-        """What is asked for by name is asked whether it is there."""
-        return self._env.get(name, default)
 
 
 @click.command("dry-run")
@@ -108,18 +80,10 @@ def dry_run(
 
 def _live(config_path: Path | None, control: Control) -> Snapshot:
     """What is in force, as far as this terminal can tell."""
-    composed = with_stored_in(_config(config_file(config_path)), control.store, control.vault)
+    composed = with_stored_in(load_without_secrets(config_file(config_path), os.environ), control.store, control.vault)
     for told in (*composed.faults, *composed.notes):
         click.echo(f"note: {told}", err=True)
     return snapshot_of(composed.config)
-
-
-def _config(path: Path | None) -> Config:
-    """Ends the command with the faults that count: those of the terminal as it is."""
-    try:
-        return load_config(path, StandIn(os.environ))
-    except ConfigError:
-        return load_config(path, os.environ)
 
 
 def _given(control: Control, site: Site, sides: list[Side], name: str, *, as_json: bool) -> None:

@@ -21,7 +21,7 @@ from actors.snapshot import Site, Snapshot
 from gateway import exit_codes
 from gateway.commands.controlling import now_ms, only_site, open_control
 from gateway.commands.reading import console, end, json_option, store_options, store_place, visible
-from gateway.config import config_file, load_config, load_server, snapshot_of
+from gateway.config import config_file, load_server, snapshot_of
 from gateway.config_beside import with_stored
 from gateway.control import Control
 from gateway.core_watch import is_core_alive
@@ -30,6 +30,7 @@ from gateway.edge import Edge
 from gateway.errors import ConfigError
 from gateway.invalid import Invalid
 from gateway.sending import AtDestination, Outcome, outcome, put
+from gateway.stand_in import load_without_secrets
 
 LOOK_S: Final = 0.1
 WAIT_S: Final = 15
@@ -104,10 +105,10 @@ def _value(text: str) -> Any:
 
 
 def _rules(config_path: Path | None, site: str) -> Site:
-    """The site as the gateway has it, connected destinations too. Ends the command where the configuration has faults:
-    the secrets that its destinations need must be set here as well."""
+    """The site as the gateway has it, connected destinations too; the gateway sends, so no secret need be set here.
+    Ends the command where the configuration has faults."""
     try:
-        composed = with_stored(load_config(config_file(config_path), os.environ), os.environ)
+        composed = with_stored(load_without_secrets(config_file(config_path), os.environ), os.environ)
     except ConfigError as error:
         end("\n".join(error.faults), exit_codes.USAGE)
     return snapshot_of(composed.config).sites[site]

@@ -1,6 +1,7 @@
 """Test events of a running gateway: by command and by API, to simulated platforms in their test mode."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,6 +62,16 @@ def test_a_test_event_goes_the_whole_way_and_each_platforms_answer_is_told(gatew
     assert found["ga4-main"]["effect"].startswith("GA4 checks the event and records nothing")
     assert found["meta-main"]["status"] == "not_routed"
     assert found["meta-main"]["why"].startswith("test_event: the event shows under Test Events; Meta processes it")
+
+
+def test_the_gateway_sends_so_no_secret_need_be_set_in_the_terminal(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.support.running.environment", lambda: dict(os.environ))
+    monkeypatch.delenv("META_ACCESS_TOKEN", raising=False)
+    found = by_id(sent(gateway, "page_viewed"))
+    assert found["pins"]["status"] == "delivered"
+    assert found["meta-main"]["why"].startswith("test_event: the event shows under Test Events")
 
 
 def test_nothing_of_it_counts_at_a_platform_or_here(gateway: Running) -> None:
