@@ -47,20 +47,29 @@ _DIRECTIONS = frozenset({
 })
 # fmt: on
 
+# What opens a buyer's checkout or order in the addresses of a shop's pages (contracts/shopify_pixel.md, section 7).
+_OPENING = re.compile(r"(/(?:checkouts|orders)(?:/[a-z]{1,3})?)/[\w-]{16,}", re.ASCII)
+_KEYS = frozenset({"key", "token", "access_token"})
+
 _EMAIL = re.compile(r"[\w.+%-](?:@|%40)[\w-]+\.\w", re.IGNORECASE)
 _SEPARATORS = str.maketrans("", "", "_- .")
 
 
 def page_url(url: str | None, network: Network) -> str | None:
-    """The address without the query parameters that are personal or another network's; else unchanged."""
-    if url is None or "?" not in url:
-        return url
-    head, _, rest = url.partition("?")
+    """The address without the query parameters that are personal or another network's, and without what opens a
+    checkout or an order to whoever has it; else unchanged. Klaviyo's way back into a checkout stays."""
+    if url is None:
+        return None
+    head, mark, rest = url.partition("?")
+    closed = _OPENING.sub(r"\1", head) if network != "klaviyo" else head
+    if not mark:
+        return closed
     query, hash_mark, fragment = rest.partition("#")
     parts = query.split("&")
-    kept = [part for part in parts if _may_leave(part, network)]
-    if len(kept) == len(parts):
+    kept = [part for part in parts if _may_leave(part, network) and (closed == head or not _is_key(part))]
+    if len(kept) == len(parts) and closed == head:
         return url
+    head = closed
     return head + ("?" if kept else "") + "&".join(kept) + hash_mark + fragment
 
 
@@ -96,6 +105,10 @@ def is_personal(name: str, value: object) -> bool:
 
 def _has_email(value: object) -> bool:
     return isinstance(value, str) and ("@" in value or "%40" in value) and _EMAIL.search(value) is not None
+
+
+def _is_key(part: str) -> bool:
+    return unquote_plus(part.partition("=")[0]).lower() in _KEYS
 
 
 def _may_leave(part: str, network: Network) -> bool:
