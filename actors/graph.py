@@ -32,17 +32,7 @@ class Graph:
         self._rows: dict[bytes, IdentifierRow | None] = {}
 
     def find(self, site: str, kind: str, value: str) -> IdentifierRow | None:
-        key = keys.identifier(site, kind, value)
-        if key in self._rows:
-            return self._rows[key]
-        raw = fetch(self._txn, self._db, key)
-        if raw is None:
-            return None
-        try:
-            return IDENTIFIER.decode(raw)
-        except Unreadable:
-            self.unreadable[key] = raw
-            return None
+        return self.row(keys.identifier(site, kind, value))
 
     def owner(self, site: str, kind: str, value: str) -> str | None:
         """The identity that an identifier leads to today."""
@@ -71,6 +61,17 @@ class Graph:
         key = keys.identifier(site, kind, value)
         self._rows[key] = row
         return key
+
+    def row(self, key: bytes) -> IdentifierRow | None:
+        """By its own key."""
+        if key in self._rows:
+            return self._rows[key]
+        raw = fetch(self._txn, self._db, key)
+        try:
+            return IDENTIFIER.decode(raw) if raw is not None else None
+        except Unreadable:
+            self.unreadable[key] = raw or b""
+            return None
 
     def drop(self, key: bytes) -> None:
         self._rows[key] = None

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from actors.actor import Actor, Message, Position, Processing, Ref, Turn
+from actors.actor import Actor, Arrived, Message, Position, Processing, Ref, Turn
 from actors.cases import Case, case_of, lead, rules_of, share
 from actors.enrichment import CLICKS, TRAITS, of_identity
 from actors.event import Event, is_bot, is_test
@@ -21,6 +21,7 @@ from actors.graph import DEVICE, MERGE
 from actors.identifying import FOUNDS, JOINS, VISITOR, Named, names_nobody
 from actors.identity_state import IdentityState, Merge, Today, Value, ids_of, merged, visitors_of, with_value
 from actors.resolving import Plan, resolve
+from actors.splitting import MERGE_ID, undone
 from actors.visitor import Joined
 from store import keys
 from store.identifiers import IDENTITY
@@ -63,6 +64,12 @@ class Absorbed(Message, frozen=True, kw_only=True):
     """All that this identity knew is another's now."""
 
 
+class Restored(Message, frozen=True, kw_only=True):
+    """This identity is one of its own again."""
+
+    state: IdentityState
+
+
 class Unresolved(Message, frozen=True):
     """An event whose turn here failed goes on as nobody's. What cannot be routed either is lost; where a row says that
     it is held, that row is its place in the books."""
@@ -91,8 +98,12 @@ class Identity(Actor[IdentityState]):
     def id(self) -> str:
         return self.key.rpartition("\x1f")[2]
 
-    def receive(self, message: Resolving | Joining | Absorbed | Unresolved, turn: Turn) -> None:
+    def receive(self, message: Arrived | Resolving | Joining | Absorbed | Restored | Unresolved, turn: Turn) -> None:
         match message:
+            case Arrived():
+                self._split(message, turn)
+            case Restored():
+                self.state = message.state
             case Resolving():
                 self._asked(message, turn)
             case Joining():
@@ -118,6 +129,18 @@ class Identity(Actor[IdentityState]):
             self._join(case, plan, parts, turn)
         else:
             turn.send(ref_of(site, plan.identity), Joining(case=case, plan=plan, parts=parts))
+
+    def _split(self, message: Arrived, turn: Turn) -> None:
+        """Undoes the merge that the event names. A merge that is undone already, or whose identity went on into another
+        meanwhile, changes nothing here."""
+        event = message.event
+        wanted = event.custom_data.properties.get(MERGE_ID)
+        merge = next((one for one in self.state.merges if one.id == wanted), None)
+        if merge is not None:
+            self.state, back = undone(self.state, self.id, merge, event.site, turn)
+            turn.send(ref_of(event.site, merge.merged), Restored(state=back))
+        turn.seen(event)
+        turn.route(Processing(event=event, at=message.at, identity=self.id))
 
     def _forget_old(self, event: Event, turn: Turn) -> None:
         """What retention took, or is about to take, is not known any more, though it may be in memory still."""

@@ -35,6 +35,7 @@ from actors.traffic import told_by
 from actors.visits import Touch, Visit, covers, time_of
 from store.journey_records import GapFacts
 
+ROTATED = "rotated:"  # a mark: the browser's visitor was another customer's, and so it got this id, the nth in a day
 VALUES_KEPT = 5  # of each identifier and click id, the newest
 PERSON_FIELDS = ("email", "phone", "external_id", "klaviyo_id", "kx")
 CLICK_FIELDS = (
@@ -207,6 +208,8 @@ class Visitor(Actor[VisitorState]):
         state.first_seen_at_ms = state.first_seen_at_ms or now_ms
         state.last_seen_at_ms = max(state.last_seen_at_ms, now_ms)
         state.events += not is_copy
+        if state.events == 1 and event.marks:
+            state.rotations = max((int(mark[-1]) for mark in event.marks if mark.startswith(ROTATED)), default=0)
         state.purchases += not is_copy and event.event_name == "purchase_placed"
         self._learn_consent(event, turn)
         if is_refused(state.of(event)[0]):

@@ -303,6 +303,8 @@ class CoreService:
         """Looks now and then at what no commit tells: depths and ages."""
         while True:
             self._waiting = self.core.waiting()
+            if self._waiting:  # a command put it there, which knows no way to wake the core
+                self.core.wake()
             if self._waiting:  # a command put it there: no edge tells of that
                 self.core.wake()
             oldest_ms = oldest_waiting_ms(self._store, self.core.cursors())

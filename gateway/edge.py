@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -33,6 +34,8 @@ from store.writer import Writer
 
 MIB: Final = 1 << 20
 GZIP_MEMBERS: Final = 64  # of one body; each of them copies what follows it
+
+NO_SESSIONS: Final[Mapping[str, str]] = MappingProxyType({})
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -153,10 +156,15 @@ def _unpacked(packed: bytes, most_bytes: int) -> bytes | Answer:
     return error_answer(400, "invalid_encoding", f"the gzip body has more than {GZIP_MEMBERS} members")
 
 
-async def take(edge: Edge, events: Sequence[Event], caller: Caller, session_id: str = "") -> Answer | None:
-    """Puts events into the mailbox; None once they are on disk. Nothing is awaited before the writer has them."""
+async def take(
+    edge: Edge, events: Sequence[Event], caller: Caller, session_id: str = "", sessions: Mapping[str, str] = NO_SESSIONS
+) -> Answer | None:
+    """Puts events into the mailbox; None once they are on disk. Nothing is awaited before the writer has them.
+    `sessions`: the visit that is proposed to other visitors than the request's own."""
     try:
-        ticket = edge.writer.submit(append([_entry(edge, event, caller, session_id) for event in events]))
+        proposed = [sessions.get(event.user_data.anonymous_id or "", session_id) for event in events]
+        entries = [_entry(edge, event, caller, own) for event, own in zip(events, proposed, strict=True)]
+        ticket = edge.writer.submit(append(entries))
         await ticket.wait()
     except StoreFull:
         return no_room("the store has no room for more events; what it holds is still delivered")

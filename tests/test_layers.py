@@ -34,7 +34,7 @@ PURE = (
         "canonical", "compiled_routes", "content", "sampling", "steps", "transform",  # of routes
         "route_trace", "routes", "routing", "site", "snapshot", "twins", "visitor", "visits", "wire",
         "withdrawal", "work",
-        "cases", "enrichment", "identifying", "identities", "identity_state", "resolving",  # of identity
+        "cases", "enrichment", "identifying", "identities", "identity_state", "resolving", "splitting",  # of identity
     )),
     *(f"gateway/{name}.py" for name in (
         "checks", "client", "composing", "composing_routes", "config_routes", "form", "incoming", "intake", "invalid",

@@ -20,6 +20,7 @@ from gateway.api import (
     destinations,
     dry_runs,
     events,
+    identities,
     links,
     platforms,
     privacy,
@@ -84,6 +85,7 @@ def _resources(parts: ApiParts) -> list[Blueprint]:
         traffic.resource(parts),
         replays.resource(parts),
         privacy.resource(parts),
+        identities.resource(parts),
         links.resource(parts),
         test_events.resource(parts),
     ]

@@ -36,6 +36,7 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "traffic": "How much came in, and what became of it.",
         "replays": "Jobs that send deliveries again.",
         "links": "Tracked links.",
+        "identities": "Who is known by what, and merges undone.",
         "privacy": "What is stored about a person: exported, erased.",
         "ingestion": "Where events come in. These paths take a site's keys, not the admin token.",
     }
@@ -66,6 +67,8 @@ MEANS: Final[Mapping[int, str]] = MappingProxyType({
     503: "The store has no room.",
 })
 PATH_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
+        "who": ("A customer id, the SHA-256 of an email or phone, a visitor id or an id of the identity.", "7001"),
+        "merge_id": ("A merge, as its identity lists it.", "5c6d7e8f90a1b2c3"),
     "site": ("The site's id.", "shop"),
     "destination": ("The destination's id, one of its site's.", "meta-main"),
     "event_id": ("As the sender gave it, or as the answer to the event's request told it.", "order-1001"),

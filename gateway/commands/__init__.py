@@ -17,6 +17,7 @@ link.py         tracked links                    send.py sends one test event th
 replay.py       deliveries sent again            replay_page.py shows jobs, dry runs, progress
 routes.py       routes: versions, publishing     routes_edit.py their draft; routes_page.py, routes_parts.py
 dry_run.py      what routes would do             dry_run_page.py shows it
+identity.py     who is known by what; a merge undone
 privacy.py      a person's data, exported or erased
 demo.py         the main job in one command      demo_world.py, demo_traffic.py, demo_numbers.py, demo_view.py,
                                                  demo_promises.py
@@ -36,7 +37,7 @@ from gateway import exit_codes
 ORDER: Final = (
     "run", "demo", "connect", "destinations", "sources", "tag", "disconnect", "pause", "resume", "secret", "explain",
     "deliveries", "conversions", "attribution", "traffic", "stream", "routes", "dry-run", "send", "try", "try-source",
-    "link", "replay", "privacy", "check-config", "check-store",
+    "link", "replay", "identity", "privacy", "check-config", "check-store",
 )  # fmt: skip
 MODULES: Final[Mapping[str, str]] = {
     "demo": "gateway.commands.demo:demo",
@@ -61,6 +62,7 @@ MODULES: Final[Mapping[str, str]] = {
     "send": "gateway.commands.send:send",
     "link": "gateway.commands.link:link",
     "replay": "gateway.commands.replay:replay",
+    "identity": "gateway.commands.identity:identity_group",
     "privacy": "gateway.commands.privacy:privacy_group",
     "check-store": "gateway.commands.check_store:check_store",
 }

@@ -112,6 +112,10 @@ class Story(Struct, frozen=True, kw_only=True):
     copies: tuple[CopyStory, ...] = ()
     fields_from: Mapping[str, str] = {}
     identity: tuple[Identifier, ...] = ()
+    identity_id: str = ""  # whose it is; empty: its visitor's own, or nobody's
+    added: Mapping[
+        str, str
+    ] = {}  # identifiers that were known besides what it brought -> where and when they were learnt
     consent: Mapping[str, str] = {}
     consent_from: str = ""
     version: int = 0  # of the configuration that decided; 0: none did yet, or an earlier release
@@ -147,6 +151,8 @@ def tell(facts: Facts, platforms: Mapping[tuple[str, str], str], asked_for: str 
         copies=tuple(_copies(facts)),
         fields_from=row.fields_from,
         identity=tuple(_identity(event, row.fields_from)) if event is not None else (),
+        identity_id=row.identity,
+        added={field: f"{one.via}, from {one.source} at {rfc3339(one.at_ms)}" for field, one in row.added_from.items()},
         consent=row.consent,
         consent_from=row.consent_from,
         version=row.version,

@@ -99,6 +99,14 @@ def _by_source(story: Story) -> dict[str, list[str]]:
 
 
 def _identity(story: Story) -> Iterator[RenderableType]:
+    if story.identity_id:
+        yield _line(f"whose: identity {story.identity_id}")
+    yield from _brought(story)
+    for field, learnt in story.added.items():
+        yield _line(f"added {field}: {learnt}")
+
+
+def _brought(story: Story) -> Iterator[RenderableType]:
     if not story.identity:
         yield _line("none")
         return

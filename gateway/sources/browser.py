@@ -37,6 +37,7 @@ from gateway.edge import (
     unread,
 )
 from gateway.incoming import Body, Intake, Invalid, parse_body, to_event
+from gateway.sources.parting import parted
 from gateway.sources.visitor_view import identity_id, is_known, read_visitor, session_of
 
 SOURCE: Final = "browser"
@@ -88,12 +89,15 @@ async def collect(edge: Edge, call: Call) -> Answer:
     if not good:
         return Answer(status=400, headers=(JSON,), body=errors[0].body())
     session = session_of(edge, request.state, good[0])
-    failed = await take(edge, good, request.caller, session)
+    told = parted(edge, good, request.visitor, request.state)
+    failed = await take(edge, told.events, request.caller, session, told.sessions)
     if failed is not None:
         return failed
+    request = msgspec.structs.replace(request, visitor=told.visitor, state=told.state)
+    session = told.sessions.get(told.visitor, session)
     ids = [event.event_id if isinstance(event, Event) else None for event in read]
     result = _Collected(visitor_id=request.visitor, session_id=session, event_ids=ids, errors=errors)
-    return answered(edge, call, request, good[-1], msgspec.json.encode(result))
+    return answered(edge, call, request, told.events[-1], msgspec.json.encode(result))
 
 
 async def identify(edge: Edge, call: Call) -> Answer:
@@ -108,6 +112,8 @@ async def identify(edge: Edge, call: Call) -> Answer:
     if isinstance(event, Invalid):
         rejected(edge, request.caller.site.id, SOURCE, "invalid_field")
         return Answer(status=400, headers=(JSON,), body=event.body())
+    told = parted(edge, [event], request.visitor, request.state)
+    request, event = msgspec.structs.replace(request, visitor=told.visitor, state=told.state), told.events[0]
     session = session_of(edge, request.state, event)
     failed = await take(edge, [event], request.caller, session)
     if failed is not None:
