@@ -58,17 +58,20 @@ def heeds_gpc(country: str | None, rules: ConsentRules) -> bool:
 def needs_of(destination: Destination, more: Iterable[Purpose] = ()) -> tuple[Purpose, ...]:
     """The purposes that must be granted. `more`: what a route asks beside them."""
     own = destination.needs if destination.consent is None else destination.consent
-    return (*own, *(purpose for purpose in more if purpose not in own))
+    return (*own, *(purpose for purpose in more if purpose not in own)) if more else own
 
 
 def refusal(standing: Standing, destination: Destination, more: Iterable[Purpose] = ()) -> Refusal | None:
     """Why the event does not go there. A denial counts before what is unknown: it is final."""
-    choices = [getattr(standing.consent, purpose) for purpose in needs_of(destination, more)]
-    if "denied" in choices:
-        return "consent_denied"
+    is_open = False
+    for purpose in needs_of(destination, more):  # asked for every event and destination: no list is made
+        choice = getattr(standing.consent, purpose)
+        if choice == "denied":
+            return "consent_denied"
+        is_open = is_open or choice is None
     if standing.consent.sale_of_data == "denied" and not destination.without_sale:
         return "sale_denied"
-    return "consent_unknown" if None in choices and standing.absent == "denied" else None
+    return "consent_unknown" if is_open and standing.absent == "denied" else None
 
 
 def unknown_of(consent: Consent, destination: Destination, more: Iterable[Purpose] = ()) -> set[Purpose]:
