@@ -43,8 +43,8 @@ class Journey(Struct, kw_only=True, omit_defaults=True):
     last: bytes = b""
     last_at_ms: int = 0
     is_marked: bool = False  # a cart, a checkout or a lead came after it, and is noted with it
-    is_withheld: bool = False  # a touchpoint was not recorded for want of consent
-    has_excluded: bool = False  # contacts of bots came
+    withheld_at_ms: int = 0  # when a touchpoint was last not recorded for want of consent
+    excluded_at_ms: int = 0  # when a bot's contact came last
     lost_at_ms: int = 0  # when an ad's landing had lost its parameters
     began: Literal["", "checkout", "own"] = ""  # how the first page was reached, where that tells of a broken cookie
 
@@ -129,10 +129,10 @@ def facts_of(journey: Journey | None, event: Event, *, first_seen_at_ms: int, vi
     return GapFacts(
         is_offline=event.action_source in OFFLINE,
         is_known=visits > 0,
-        is_withheld=known.is_withheld,
+        withheld_at_ms=known.withheld_at_ms,
         is_new_at_checkout=is_new and bool(known.began),
-        is_click_lost=known.lost_at_ms > 0,
-        has_excluded=known.has_excluded,
+        click_lost_at_ms=known.lost_at_ms,
+        excluded_at_ms=known.excluded_at_ms,
     )
 
 

@@ -296,7 +296,7 @@ def _blank(processing: Processing, rules: AttributionRules, visitors: Sequence[s
 
 def _refused(row: ConversionRow) -> ConversionRow:
     """Of a person who allows neither measuring nor marketing: the order, and nobody."""
-    facts = msgspec.structs.replace(row.facts, is_withheld=True)
+    facts = msgspec.structs.replace(row.facts, withheld_at_ms=row.occurred_at_ms)
     return msgspec.structs.replace(row, visitor_id=None, identity=None, keys=(), facts=facts)
 
 

@@ -219,7 +219,7 @@ class Visitor(Actor[VisitorState]):
         if contact is not None and contact.is_new_visit and self.key and not is_test(event):
             turn.traffic.add(event, "visits")
         if is_bot(event):
-            self._exclude()
+            self._exclude(event)
         for field, value in _identifiers(event.user_data):
             self._note(field, value, now_ms, event.source)
         self._tell_site(event, turn)
@@ -232,8 +232,8 @@ class Visitor(Actor[VisitorState]):
         """Nothing is learnt; that something was withheld explains a conversion without touchpoints."""
         self._tell_site(event, turn)
         if is_browser(event) and not is_bot(event):
-            self.state.journey = self.state.journey or Journey()
-            self.state.journey.is_withheld = True
+            journey = self.state.journey = self.state.journey or Journey()
+            journey.withheld_at_ms = max(journey.withheld_at_ms, time_of(event))
 
     def _tell_site(self, event: Event, turn: Turn) -> None:
         """That it was there, and is known by an identifier that joins: each once a day."""
@@ -285,10 +285,10 @@ class Visitor(Actor[VisitorState]):
             return proposed
         return f"{turn.random.getrandbits(128):032x}"
 
-    def _exclude(self) -> None:
+    def _exclude(self, event: Event) -> None:
         """A bot's contact makes no touchpoint; that there was one explains a conversion without any."""
-        self.state.journey = self.state.journey or Journey()
-        self.state.journey.has_excluded = True
+        journey = self.state.journey = self.state.journey or Journey()
+        journey.excluded_at_ms = max(journey.excluded_at_ms, time_of(event))
 
     def _touch(self, contact: Contact, event: Event, turn: Turn) -> None:
         site = turn.snapshot.sites.get(event.site)
@@ -299,7 +299,7 @@ class Visitor(Actor[VisitorState]):
             event, contact, self._consent(event)["consent"], site, turn.key_of(event), _link(contact, event, turn)
         )
         if row is None:
-            journey.is_withheld = True
+            journey.withheld_at_ms = max(journey.withheld_at_ms, time_of(event))
             return
         recorded(journey, turn.touch(row, is_full=journey.touches >= TOUCHES_KEPT), row.at_ms)
 

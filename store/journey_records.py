@@ -120,14 +120,14 @@ class LinkKey(Struct, frozen=True, array_like=True):
 
 
 class GapFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was known of the conversion's visitor when it happened."""
+    """What was known of the conversion's visitor when it happened. Times are of the last one; 0: there was none."""
 
     is_offline: bool = False  # a point of sale, a draft, a renewal
     is_known: bool = False  # one of its keys was seen before it
-    is_withheld: bool = False  # touchpoints were not recorded for want of consent
+    withheld_at_ms: int = 0  # a touchpoint was not recorded for want of consent
     is_new_at_checkout: bool = False
-    is_click_lost: bool = False
-    has_excluded: bool = False  # there were contacts of bots or tests
+    click_lost_at_ms: int = 0  # a landing from an ad had lost its parameters
+    excluded_at_ms: int = 0  # a contact was a bot's
 
 
 class ConversionRow(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -50,7 +50,13 @@ def computed(
         path=path,
         milestone_at_ms=milestone_at_ms,
         visits=visits_of(inside),
-        gap=gap_of(path, row.facts, has_older=has_older, has_keys=bool(row.keys)),
+        gap=gap_of(
+            path,
+            row.facts,
+            since_ms=row.occurred_at_ms - rules.window_ms(row.event_name),
+            has_older=has_older,
+            has_keys=bool(row.keys),
+        ),
     )
     return next_version(credited(fresh, rules), row, cause=cause, now_ms=now_ms)
 

@@ -19,23 +19,24 @@ AD_HOSTS: Final = (
 )  # fmt: skip
 
 
-def gap_of(path: Sequence[PathTouch], facts: GapFacts, *, has_older: bool, has_keys: bool) -> Gap:
-    """`has_older`: there are touchpoints, all of them before the window."""
+def gap_of(path: Sequence[PathTouch], facts: GapFacts, *, since_ms: int, has_older: bool, has_keys: bool) -> Gap:
+    """`since_ms`: when the conversion's window begins; what was withheld or lost before it explains nothing.
+    `has_older`: there are touchpoints from before it."""
     if any(not touch.is_direct for touch in path):
         return ""
     if facts.is_offline:
         return "offline_order"
-    if facts.is_withheld:
+    if facts.withheld_at_ms > since_ms:
         return "consent_denied"
     if not has_keys or not (facts.is_known or path or has_older):
         return "no_identity"
     if facts.is_new_at_checkout:
         return "new_visitor_at_checkout"
-    if facts.is_click_lost:
+    if facts.click_lost_at_ms > since_ms:
         return "click_id_lost"
     if has_older and not path:
         return "outside_window"
-    if facts.has_excluded and not path:
+    if facts.excluded_at_ms > since_ms and not path:
         return "bot_or_test_only"
     return "direct_only" if path else "no_touchpoints"
 
@@ -44,7 +45,7 @@ def joined(one: GapFacts | None, other: GapFacts | None) -> GapFacts | None:
     """What the visitors of two copies of an event knew together."""
     if one is None or other is None:
         return one or other
-    return GapFacts(**{name: getattr(one, name) or getattr(other, name) for name in GapFacts.__struct_fields__})
+    return GapFacts(**{name: max(getattr(one, name), getattr(other, name)) for name in GapFacts.__struct_fields__})
 
 
 def is_ad_host(host: str) -> bool:

@@ -88,6 +88,7 @@ def only(world: World) -> ConversionRow:
 GOOGLE, PAYPAL, OWN = "https://www.google.com/", "https://www.paypal.com/", "https://shop.example/cart"
 UTM = "?utm_source=news&utm_medium=email&utm_campaign=a"
 DENIED = Consent(analytics="denied", marketing="denied")
+GRANTED = Consent(analytics="granted", marketing="granted")
 
 TABLE: dict[str, tuple[list[Event], list[str]]] = {
     "a landing with a click id": ([page(0, "?gclid=a")], ["paid_search"]),
@@ -243,6 +244,21 @@ async def test_a_conversion_without_credit_says_why(make_world: MakeWorld, autoj
         "offline_order": [page(0), order(1, action_source="physical_store")],
     }
     for gap, events in cases.items():
+        world = make_world(shop(lookback_ms=30 * MINUTE_MS))
+        await take(world, *events)
+        assert only(world).gap == gap
+
+
+async def test_what_was_withheld_or_a_bots_before_the_window_explains_no_conversion(
+    make_world: MakeWorld, autojump_clock: Clock
+) -> None:
+    cases: list[tuple[str, list[Event]]] = [
+        ("direct_only", [page(0, UTM, consent=DENIED), page(100, consent=GRANTED), order(101)]),
+        ("consent_denied", [page(90, UTM, consent=DENIED), page(100, consent=GRANTED), order(101)]),
+        ("no_touchpoints", [page(0, UTM, bot_score=100), page(69, "", PAYPAL), order(100, source="server")]),
+        ("bot_or_test_only", [page(71, UTM, bot_score=100), page(72, "", PAYPAL), order(100, source="server")]),
+    ]
+    for gap, events in cases:
         world = make_world(shop(lookback_ms=30 * MINUTE_MS))
         await take(world, *events)
         assert only(world).gap == gap
