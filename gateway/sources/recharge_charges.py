@@ -5,13 +5,12 @@ from typing import Any, Final
 
 from gateway.sources.base import Draft, amount, first, part, present, rows, text, total
 from gateway.sources.recharge_shop import ATTRIBUTES, campaign, in_utc, items, products
-from gateway.sources.shopify_shop import carried, consent
+from gateway.sources.shopify_shop import OF_A_VISIT, carried, consent
 
 # Further fields, as custom properties of the same name.
 TOLD: Final = (
     "type", "status", "orders_count", "tags", "payment_processor", "error_type", "charge_attempts", "address_id",
 )  # fmt: skip
-OF_ANOTHER_VISIT: Final = ("session_id", "ga_session_id")  # of the first checkout
 
 
 def renewed(charge: dict[str, Any]) -> list[Draft]:
@@ -59,7 +58,7 @@ def _person(charge: dict[str, Any]) -> dict[str, Any]:
     """Never the address and browser of `client_details`: they are the first checkout's."""
     customer = part(charge, "customer")
     places = (part(charge, "billing_address"), part(charge, "shipping_address"))
-    ids = {name: one for name, one in carried(charge, ATTRIBUTES).items() if name not in OF_ANOTHER_VISIT}
+    ids = {name: one for name, one in carried(charge, ATTRIBUTES).items() if name not in OF_A_VISIT}
     fields = {
         "first_name": "first_name", "last_name": "last_name", "phone": "phone", "street": "address1", "city": "city",
         "region": "province", "postal_code": "zip", "country": "country_code",

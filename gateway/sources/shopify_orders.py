@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from gateway.sources.base import Draft, amount, first, part, present, rows, text, total
 from gateway.sources.shopify_shop import (
+    OF_A_VISIT,
     Shop,
     carried,
     consent,
@@ -82,25 +83,30 @@ def _later(shop: Shop, order: dict[str, Any], name: str, prefix: str, at: str | 
 
 
 def _draft(shop: Shop, order: dict[str, Any], name: str, own_id: str, at: str | None) -> Draft:
-    client = part(order, "client_details")
+    is_renewal = _is_renewal(order)
     event = {
         "event_name": name,
         "event_id": own_id[:128],
         "occurred_at": at,
-        "action_source": _action_source(order, name),
-        "page": present({"url": shop.url, "referrer": text(order.get("referring_site"))}),
-        "user_data": present(
-            {
-                **person_of(order),
-                "client_ip": first(client.get("browser_ip"), order.get("browser_ip")),
-                "client_user_agent": text(client.get("user_agent")),
-                **carried(order),
-            }
-        ),
+        "action_source": _action_source(order, is_renewal=is_renewal),
+        "page": present({"url": shop.url, "referrer": None if is_renewal else text(order.get("referring_site"))}),
+        "user_data": present({**person_of(order), **_browser(order, is_renewal=is_renewal)}),
         "custom_data": _business(shop, order),
         "consent": consent(order),
     }
-    return Draft(event=present(event), landing_url=landing_url(order, shop))
+    return Draft(event=present(event), landing_url=None if is_renewal else landing_url(order, shop))
+
+
+def _browser(order: dict[str, Any], *, is_renewal: bool) -> dict[str, Any]:
+    """Of a renewal nobody's: it was made by a server, and what the cart carried is of the first order's visit."""
+    if is_renewal:
+        return {name: one for name, one in carried(order).items() if name not in OF_A_VISIT}
+    client = part(order, "client_details")
+    return {
+        "client_ip": first(client.get("browser_ip"), order.get("browser_ip")),
+        "client_user_agent": text(client.get("user_agent")),
+        **carried(order),
+    }
 
 
 def _business(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
@@ -123,10 +129,10 @@ def _business(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _action_source(order: dict[str, Any], name: str) -> str:
+def _action_source(order: dict[str, Any], *, is_renewal: bool) -> str:
     if order.get("source_name") == "pos":
         return "physical_store"
-    return "system_generated" if name == "subscription_renewed" else "website"
+    return "system_generated" if is_renewal else "website"
 
 
 def _is_renewal(order: dict[str, Any]) -> bool:

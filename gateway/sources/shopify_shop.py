@@ -22,6 +22,7 @@ CARRIED: Final = (
     "wbraid", "epik", "sc_click_id", "sc_cookie1", "li_fat_id", "rdt_cid", "rdt_uuid", "awc", "tblci", "criteo_id",
     "kx", "msclkid",
 )  # fmt: skip
+OF_A_VISIT: Final = ("session_id", "ga_session_id")  # of these: over by the time a subscription renews
 # Attributes seen in real orders without the prefix (section 7).
 SEEN: Final[Mapping[str, str]] = MappingProxyType(
     {"fbp": "fbp", "ttp": "ttp", "ttclid": "ttclid", "scid": "sc_cookie1"}

@@ -42,6 +42,19 @@ def event_of(told: Any, landing_url: str | None = None) -> Event:
     return event
 
 
+@pytest.mark.parametrize("topic", ["orders/create", "orders/cancelled"])
+def test_a_renewal_has_no_browser_and_no_landing_of_its_own(topic: str) -> None:
+    order = json.loads(next(path for path in CASES if path.stem == "worked_order").read_text())["delivery"]
+    order |= {"tags": "Subscription, Subscription Recurring Order", "landing_site": "/?gclid=Cj0FirstOrder"}
+    order["note_attributes"] += [{"name": "gw_session_id", "value": "s-1"}]
+    [draft] = SOURCE.decode(hook(topic, order)).drafts
+    found = event_of(draft.event, draft.landing_url)
+    user = found.user_data
+    assert (user.client_ip, user.client_user_agent, user.gclid, user.session_id) == (None, None, None, None)
+    assert (found.page.referrer, found.action_source) == (None, "system_generated")
+    assert user.anonymous_id == "9f2d7c1e-6a55-4c58-8f0e-0c9a1f4b7d21"
+
+
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_case(path: Path) -> None:
     case = json.loads(path.read_text(), parse_float=Decimal)
