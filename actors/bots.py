@@ -5,8 +5,8 @@ bot's: it opens no visit and makes no touchpoint, and where its site says `bots 
 
 Judged is what a browser says of itself, so only sources that browsers post to ask. A sender that lies well is not
 found out. That an address is a data centre's says nothing here: no list of those with a licence to use it was found.
-The weights are ours. Measured on 2 shared cores: 0.2 µs for a browser that was seen before (of the last 4,096), 17 µs
-for another.
+The weights are ours. Measured on 2 shared cores: 0.2 µs for a browser that was seen before (of the last 4,096), 4 µs
+for another (a phone's app 6).
 """
 
 import re
@@ -33,14 +33,26 @@ WEIGHTS: Final = {
 WORDS: Final = frozenset(TEXT.split())
 # A mail service's own fetch of a picture, when somebody opens the message: no bot, and not the reader's device.
 _MAIL_PROXY = re.compile(r"googleimageproxy|yahoomailproxy")
-WORD = re.compile(r"[a-z0-9]+")
+_SPACED: Final = bytes(byte if chr(byte).isalnum() and byte < 128 else 32 for byte in range(256))
 _HEADLESS = re.compile(r"headless|phantomjs|puppeteer|playwright|selenium|webdriver|cypress|jsdom|htmlunit|slimerjs")
 # What bots are called by, whatever their name. Not `cubot`, a maker of phones.
 _GENERAL = re.compile(
     r"(?<!cu)bot(?![a-z])|crawl|spider|slurp|scrap(?!b)|archiver|fetch|monitoring|preview|checker|validator|scanner"
     r"|inspect|synthetic|lighthouse|httpclient|http[-_ ]?client|python|\bcurl\b|\bwget\b|libwww|go-http|okhttp|axios"
-    r"|\bjava/|\bphp/|\bruby|\bperl|node-fetch|guzzle|\+?https?://|@[a-z0-9-]+\."
+    r"|\bjava/|\bphp/|\bruby|\bperl|node-fetch|guzzle|https?://|@[a-z0-9-]+\.|http_get|check_http"
+    r"|^whatsapp|^viber|compatible; ?(?!msie|konqueror)[a-z]"  # apps' browsers begin with `Mozilla`, previews do not
+    r"|ips-agent|pingdom|optimizer|miniature\.io|playstore-google|readable/|ps_daily|rigor\)|splash version"
+    r"|google-(?:agent|certificates|safety|site)|google trust|acunetix|archive-it|rss-parser"
 )
+# One of these is in whatever `_GENERAL`, `_HEADLESS` or `_MAIL_PROXY` finds: looking for them costs a tenth.
+_HINTS: Final = (
+    "bot", "crawl", "spider", "slurp", "scrap", "archive", "fetch", "monitoring", "preview", "checker", "validator",
+    "scanner", "inspect", "synthetic", "lighthouse", "http", "python", "curl", "wget", "libwww", "axios", "java/",
+    "php/", "ruby", "perl", "guzzle", "@", "whatsapp", "viber", "compatible;", "ips-agent", "pingdom", "optimizer",
+    "miniature", "playstore", "readable/", "ps_daily", "rigor)", "splash", "google-", "google trust", "acunetix",
+    "rss-", "headless", "phantomjs", "puppeteer", "playwright", "selenium", "webdriver", "cypress", "jsdom",
+    "htmlunit", "slimer", "mailproxy", "imageproxy",
+)  # fmt: skip
 _OF_APPS = re.compile(r"(?:ecosia|snapchat)[^)]*@[0-9.]+")  # apps of people that give a version after an @
 _USUAL = re.compile(r"mozilla/[4-6]\.0 \(|dalvik/|opera/|cfnetwork/")
 
@@ -78,9 +90,12 @@ def is_mail_proxy(user_agent: str) -> bool:
 def names_bot(user_agent: str, words: frozenset[str] = WORDS) -> bool:
     """Whether it names a bot."""
     text = user_agent.lower()
-    if "@" in text:
-        text = _OF_APPS.sub(" ", text)
-    return _GENERAL.search(text) is not None or not words.isdisjoint(WORD.findall(text))
+    return _says_bot(text) or not words.isdisjoint(words_of(text))
+
+
+def words_of(text: str) -> list[str]:
+    """Its words of ASCII letters and digits; of what is in lower case."""
+    return text.encode("ascii", "replace").translate(_SPACED).decode("ascii").split()
 
 
 @lru_cache(maxsize=4096)  # most requests come from few browsers; a user agent has at most some KiB
@@ -107,10 +122,22 @@ def _of_user_agent(user_agent: str) -> tuple[str, ...]:
     text = user_agent.strip().lower()
     if not text:
         return ("no_user_agent",)
-    if _MAIL_PROXY.search(text):
+    has_hint = _has_hint(text)
+    if has_hint and _MAIL_PROXY.search(text):
         return ()
-    if _HEADLESS.search(text):
+    if has_hint and _HEADLESS.search(text):
         return ("headless",)
-    if names_bot(text):
+    if (has_hint and _says_bot(text)) or not WORDS.isdisjoint(words_of(text)):
         return ("known_bot",)
     return () if _USUAL.search(text) else ("odd_user_agent",)
+
+
+def _has_hint(text: str) -> bool:
+    for hint in _HINTS:  # noqa: SIM110  # `any` of a generator takes twice as long, and this is most of a judgement
+        if hint in text:
+            return True
+    return False
+
+
+def _says_bot(text: str) -> bool:
+    return _GENERAL.search(_OF_APPS.sub(" ", text) if "@" in text else text) is not None

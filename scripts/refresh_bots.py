@@ -15,14 +15,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from actors.bots import WORD, names_bot
+from actors.bots import names_bot, words_of
 
 TARGET = Path(__file__).parent.parent / "actors" / "bot_names.py"
 SHORTEST = 4  # a shorter word says too little
 WIDTH = 116
 # Words that browsers, the apps they are built into and the machines they run on say of themselves.
 OF_PEOPLE = frozenset(
-    WORD.findall("""
+    words_of("""
     android applewebkit arora bluesky brave browser build chrome chromium client code compatible cpu cubot darwin
     dalvik desktop disqus duckduckgo edge edga edgios electron facebook firefox flipboard fxios gecko google hatena
     instagram intel ios ipad iphone khtml kakaotalk like line linkedin linux macintosh mail messenger microsoft mobile
@@ -68,9 +68,9 @@ def word_of(row: dict[str, Any]) -> str | None:
     needed."""
     if all(names_bot(agent, frozenset()) for agent in row["instances"]):
         return None
-    agents = [frozenset(WORD.findall(agent.lower())) for agent in row["instances"]]
+    agents = [frozenset(words_of(agent.lower())) for agent in row["instances"]]
     text = re.sub(r"\\[a-zA-Z]", " ", row["pattern"]).replace("\\", "").lower()
-    found = [word for word in WORD.findall(text) if is_telling(word) and all(word in one for one in agents)]
+    found = [word for word in words_of(text) if is_telling(word) and all(word in one for one in agents)]
     return max(found, key=len, default=None)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.bots import WEIGHTS, is_prefetch, judge, names_bot
+from actors.bots import _GENERAL, _HEADLESS, _MAIL_PROXY, WEIGHTS, _has_hint, is_prefetch, judge, names_bot
 from actors.event import BOT_SCORE
 
 DESKTOP = (
@@ -26,6 +26,8 @@ PEOPLE = {
     "Google's app": f"{IPHONE} GSA/277.0.555192628 Mobile/15E148 Safari/604.1",
     "Snapchat's app": f"{IPHONE} Mobile/15E148 Snapchat/12.38.0.34 (like Safari/8615.2.9.10.4, panda)",
     "Ecosia": ANDROID.format("K") + " (Ecosia android@111.0.5563.116)",
+    "WhatsApp's own browser": ANDROID.format("K") + " WhatsApp/2.24",
+    "an old Internet Explorer": "Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2; Trident/6.0)",
     "a phone of Cubot": ANDROID.format("CUBOT MAX Build/MRA58K"),
     "a mail service's picture": "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via GoogleImageProxy)",
 }
@@ -38,6 +40,8 @@ BOTS = {
     "a scanner": "Mozilla/5.00 (Nikto/2.1.5) (Evasions:None) (Test:Port Check)",
     "an assistant": "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)",
     "a script's browser": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 HeadlessChrome/120.0 Safari/537.36",
+    "a messenger's preview": "WhatsApp/2.19.330 A",
+    "one that says it is compatible": "Mozilla/5.0 (compatible; Impact.com Agent) Chrome/129.0 Safari/537.36",
     "nothing": "",
 }
 
@@ -82,6 +86,11 @@ def test_any_headers_get_a_score_between_0_and_100_with_its_reasons(headers: dic
     found = judge(headers)
     assert 0 <= found.score <= 100
     assert found.score == min(100, sum(WEIGHTS[reason] for reason in found.reasons))
+
+
+@given(st.one_of(*(st.from_regex(pattern) for pattern in (_GENERAL, _HEADLESS, _MAIL_PROXY))))
+def test_the_quick_look_misses_nothing_that_the_patterns_find(text: str) -> None:
+    assert _has_hint(text)
 
 
 def test_the_score_costs_little_where_browsers_come_again() -> None:
