@@ -114,6 +114,7 @@ def stripped(event: Event) -> Event:
         event,
         user_data=UserData(),
         page=_bare(event.page),
+        landing_query="",
         custom_data=custom_data,
         ip_country=None,
         consent_note=None,

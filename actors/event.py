@@ -202,6 +202,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: Source
     action_source: ActionSource = "website"
     page: Page = Page()
+    landing_query: str = ""  # of the page that the visitor came in by, where that is not this one
     user_data: UserData = UserData()
     custom_data: CustomData = CustomData()
     consent: Consent = Consent()

@@ -70,6 +70,7 @@ def merge(first: Event, second: Event, known: dict[str, str] | None = None) -> M
         occurred_at_ms=_time(by_server, notes),
         action_source="website" if is_browser(by_browser[0]) else first.action_source,
         page=_page(by_browser, notes),
+        landing_query=by_browser[0].landing_query or by_browser[1].landing_query,
         user_data=_person(by_browser, by_server, notes),
         custom_data=_custom(by_browser, by_server, notes),
         consent=strictest(by_browser[0].consent, by_browser[1].consent),

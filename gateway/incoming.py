@@ -137,6 +137,7 @@ def event_of(form: EventForm, properties: dict[str, Any], intake: Intake) -> Eve
         source=intake.source,
         action_source=form.action_source or "website",
         page=page,
+        landing_query=_query_of(cleaning.url(intake.landing_url)),
         user_data=user_data,
         custom_data=custom_data,
         consent=told.consent,
@@ -180,6 +181,10 @@ def _page(form: PageForm, cleaning: Cleaning) -> Page:
     return Page(
         url=url, referrer=cleaning.url(form.referrer or None), title=cleaning.optional(form.title or None), path=path
     )
+
+
+def _query_of(url: str | None) -> str:
+    return (url or "").partition("#")[0].partition("?")[2]
 
 
 def _path_of(url: str | None) -> str | None:

@@ -83,11 +83,12 @@ def names_of(rules: AttributionRules) -> Names:
 
 
 def parameters_of(event: Event, rules: AttributionRules) -> dict[str, str]:
-    """The landing's parameters, names in lower case, decoded once: of the page's url; where that has none, those that
-    the event was given from elsewhere (a landing that could not be told when it happened)."""
+    """The landing's parameters, names in lower case, decoded once: of the page's url; where that has none, of the page
+    that the visitor came in by (a landing that could not be told when it happened), or those that a sender names."""
     url, names = event.page.url or "", names_of(rules)
-    if names.any.search(url):
-        return _query(url)
+    for landed in (url, f"?{event.landing_query}"):
+        if names.any.search(landed):
+            return _query(landed)
     told = event.custom_data.properties
     if not told or _TOLD.isdisjoint(told):
         return {}
@@ -102,6 +103,8 @@ def has_parameters(event: Event, rules: AttributionRules) -> bool:
     """Whether the event may have some: a quick look."""
     url = event.page.url
     if url is not None and "?" in url and names_of(rules).any.search(url):
+        return True
+    if event.landing_query and names_of(rules).any.search(f"?{event.landing_query}"):
         return True
     told = event.custom_data.properties
     return bool(told) and not _TOLD.isdisjoint(told)

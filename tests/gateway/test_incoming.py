@@ -282,3 +282,11 @@ def test_every_event_taken_is_stored_as_it_is(own: dict[str, Any], email: str, n
 
 def assert_kept_as_it_is(event: Event) -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event) == event
+
+
+def test_what_the_page_came_in_by_tells_beside_it_is_kept_without_addresses() -> None:
+    came = msgspec.structs.replace(INTAKE, landing_url="https://shop.example/?gclid=Cj0abc&email=a@b.example#top")
+    event = taken(came, page={"url": "https://shop.example/tea"})
+    assert event.landing_query.startswith("gclid=Cj0abc")
+    assert "a@b.example" not in event.landing_query
+    assert "?" not in (event.page.url or "")

@@ -109,6 +109,9 @@ TABLE: dict[str, tuple[list[Event], list[str]]] = {
     "the first event of a visit may be any": ([page(0, "", GOOGLE, name="product_viewed")], ["organic_search"]),
     "another campaign in the middle of a visit": ([page(0, "", GOOGLE), page(1, UTM)], ["organic_search", "email"]),
     "the same campaign in a later visit": ([page(0, UTM), page(60, UTM)], ["email", "email"]),
+    "a click id of the page before it, which could not tell": (
+        [page(0, "tea", "https://shop.example/?gclid=a", landing_query="gclid=a")], ["paid_search"],
+    ),
     "both consents denied": ([page(0, UTM, consent=DENIED)], []),
     "marketing denied alone": ([page(0, UTM, consent=Consent(marketing="denied"))], ["email"]),
     "a bot": ([page(0, UTM, bot_score=100)], []),

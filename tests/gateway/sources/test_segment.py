@@ -54,6 +54,7 @@ def test_case(path: Path) -> None:
         is_internal=case.get("is_internal", False),
         is_from_browser=case.get("is_from_browser", False),
         integrations=case.get("integrations", {}),
+        landing_query=case.get("landing_query", ""),
         marks=(*wanted.marks, *case.get("marks", ())),
     )
     assert found == wanted
