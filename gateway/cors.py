@@ -1,12 +1,13 @@
 """CORS: a site's own origins, matched exactly, and no others."""
 
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from actors.snapshot import Site, Snapshot
 from gateway.answers import error_answer
 from gateway.call import BODY_BYTES, Answer, Call
+from gateway.query import in_query
 
 SANDBOX_PATH = "/i/shopify"  # of a pixel in a sandbox, which has no origin: open, without credentials
 MAX_AGE_S = "7200"  # the longest that browsers keep a preflight
@@ -19,9 +20,7 @@ ALLOW_HEADERS = (
 
 def public_key(call: Call) -> str | None:
     """The `k` of the query."""
-    if "k=" not in call.query:
-        return None
-    return next((value for name, value in parse_qsl(call.query, max_num_fields=20) if name == "k"), None)
+    return in_query(call.query, "k")
 
 
 def origin_of(call: Call) -> str | None:

@@ -13,7 +13,6 @@ import hmac
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Meta, Struct
@@ -174,14 +173,6 @@ def total(values: Iterable[Any]) -> Decimal | None:
     try:
         return sum(found, Decimal()) if found else None
     except ArithmeticError:
-        return None
-
-
-def in_query(query: str, name: str) -> str | None:
-    """The first value of that parameter."""
-    try:
-        return next((value for key, value in parse_qsl(query, max_num_fields=50) if key == name), None)
-    except ValueError:
         return None
 
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 
 from actors import event
 from actors.secret import Secret
+from gateway.query import in_query
 from gateway.sources.base import (
     MIB,
     Decoded,
@@ -24,7 +25,6 @@ from gateway.sources.base import (
     Refused,
     Verified,
     WebhookSource,
-    in_query,
     is_one_of,
     part,
     text,

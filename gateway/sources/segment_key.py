@@ -7,12 +7,12 @@ counts. Where a header names a key the body's is not read: Jitsu masks it there.
 import base64
 import binascii
 from typing import Any
-from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
 from actors.snapshot import Site, Snapshot
 from gateway.call import Call
+from gateway.query import in_query
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -30,9 +30,7 @@ def key_beside(call: Call) -> str | None:
         return own.partition(":")[0] or None
     if scheme.lower() == "basic":
         return _user(value.strip())
-    if "writeKey=" in call.query:
-        return next((value for name, value in parse_qsl(call.query, max_num_fields=20) if name == "writeKey"), None)
-    return None
+    return in_query(call.query, "writeKey")
 
 
 def key_inside(call: Call, told: Any) -> str | None:

@@ -50,6 +50,15 @@ def test_the_picture_is_one_transparent_pixel() -> None:
     assert (len(GIF), GIF[:6], GIF[6:10], GIF[-1:]) == (43, b"GIF89a", b"\x01\x00\x01\x00", b";")
 
 
+@pytest.mark.parametrize("count", [40, 90, 200])
+def test_no_number_of_parameters_breaks_it(gateway: Running, is_chunked: bool, count: int) -> None:
+    query = "&".join(f"custom_data.p{number}=1" for number in range(count))
+    answer = look(gateway, f"k={PUBLIC_KEY}&id=many-{count}-{is_chunked}&{query}", is_chunked=is_chunked)
+    assert answer.status_code == (200 if count < 100 else 401)
+    if count == 40:
+        assert wait_until(lambda: told(gateway, f"many-{count}-{is_chunked}"))["event_name"] == "page_viewed"
+
+
 def test_a_picture_is_an_event(gateway: Running, is_chunked: bool) -> None:
     event_id = f"open-{is_chunked}"
     query = f"k={PUBLIC_KEY}&e=message_opened&id={event_id}&custom_data.campaign_name=autumn&user_data.external_id=c-1"
