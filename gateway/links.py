@@ -150,7 +150,10 @@ def _target_faults(wanted: Wanted, site: Site) -> Iterator[Fault]:
         return
     if not wanted.is_host_confirmed and not is_of_site(host, site):
         hosts = ", ".join(sorted(hosts_of(site))) or "none"
-        yield "target", f"{host} is no host of site {site.id} ({hosts}); confirm it, if the link is to lead there"
+        yield (
+            "target",
+            f"{host} is no host of site {site.id} ({hosts}); is it meant? --other-host, or `confirm_host`, says so",
+        )
 
 
 def with_state(row: LinkRow, *, is_enabled: bool, now_ms: int) -> LinkRow:
