@@ -100,11 +100,7 @@ def _compiled(step: AnyStep, names: Names) -> Apply:
                 raise BadStep("keeps fields of custom_data and user_data only", "paths")
             return lambda tree, facts, budget: keep(tree, kept)
         case Rename(path=path, to=to):
-            old, new = read_target(path, "path"), read_target(to, "to")
-            if old.count("[]") != new.count("[]") or ("[]" in old and old[:-1] != new[:-1]):
-                raise BadStep(
-                    "is not in the same list; rename within each item, as items[].id to items[].variant", "to"
-                )
+            old, new = _renamed(path, to)
             return lambda tree, facts, budget: rename(tree, old, new)
         case EventName(name=name):
             return lambda tree, facts, budget: tree.update(event_name=name.strip())

@@ -101,6 +101,11 @@ def test_rename_moves_a_value() -> None:
     assert (after.custom_data.content_category, "tier" in after.custom_data.properties) == ("gold", False)
 
 
+def test_what_an_event_cannot_be_without_is_not_renamed() -> None:
+    ((field, words),) = Transformation([Rename(path="action_source", to="custom_data.tier")]).problems
+    assert (field, words) == ("transform[0].path", "action_source cannot be renamed; set it")
+
+
 @pytest.mark.parametrize(
     ("path", "table", "otherwise", "wanted"),
     [
