@@ -51,7 +51,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     site: str = ""
     visitor: VisitorFacts = VisitorFacts()
     attribution: AttributionFacts | None = None
-    country: str | None = None  # ISO 3166-1 alpha-2
+    country: str | None = None  # of the visitor's address, else the one that the event names; ISO 3166-1 alpha-2
 
 
 # What is beside the event, by its path.

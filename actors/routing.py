@@ -98,7 +98,7 @@ def facts_of(
     event: Event, site: Site, visitor: VisitorFacts = NOTHING_MET, attribution: AttributionFacts | None = None
 ) -> Facts:
     """What the event alone tells, and what is known beside it."""
-    country = event.user_data.country
+    country = event.ip_country or event.user_data.country
     return Facts(
         event=event,
         site=site.id,

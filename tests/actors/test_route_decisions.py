@@ -127,6 +127,16 @@ def test_the_visitor_can_be_asked_by_a_filter() -> None:
         assert decide(ORDER, GRANTED, shop, facts)[0].reason == reason
 
 
+@pytest.mark.parametrize(
+    ("of_address", "named", "wanted"), [("FR", "DE", None), (None, " fr ", None), (None, None, "filtered")]
+)
+def test_the_country_is_that_of_the_visitors_address_else_the_one_named(
+    of_address: str | None, named: str | None, wanted: str | None
+) -> None:
+    one = structs.replace(ORDER, ip_country=of_address, user_data=UserData(country=named))
+    assert decided(route(filter="geo.country == 'FR'"), of=one).reason == wanted
+
+
 def test_a_transformation_sees_what_goes_out() -> None:
     step = Set(path="custom_data.allowed", expression="event.consent.marketing")
     content = read_content(decided(route(transform=(step,))).content or b"")
