@@ -33,6 +33,7 @@ from actors.paths import BadPath
 
 TESTS: Final = frozenset({"contains", "startsWith", "endsWith", "matches"})  # methods that compare
 CONDITIONS: Final = frozenset({"exists", "all", "exists_one", "filter"})  # macros whose body is a condition
+MOST_CHARS: Final = 20_000  # of an expression as it is evaluated
 _PLAIN_TEXT: Final = re.compile(r"""'[^'\\]+'|"[^"\\]+\"""")
 
 
@@ -136,16 +137,18 @@ class Rewriter:
         match index:
             case Literal(is_text=True):
                 given = (*given, f"{other.text} in {one.text}")
-            case Literal():
-                given = (*given, f"size({one.text}) > {other.text}")
-        return Rewritten(f"{one.text}[{other.text}]", given)
+            case _:  # what it is of, and its number or name, may be known only when it is evaluated
+                place = f"{other.text} >= 0 && {other.text} < size({one.text})"
+                given = (*given, f"(type({one.text}) == list ? {place} : {other.text} in {one.text})")
+        return Rewritten(_bounded(f"{one.text}[{other.text}]", given), given)
 
     def _choice(self, when: Node, then: Node, otherwise: Node, bound: frozenset[str]) -> Rewritten:
         test, one, other = self.condition(when, bound), self.value(then, bound), self.value(otherwise, bound)
         text = f"({test} ? {one.text} : {other.text})"
         if not one.given and not other.given:
             return Rewritten(text)
-        return Rewritten(text, (f"({test} ? {all_of(one.given)} : {all_of(other.given)})",))
+        given = (f"({test} ? {all_of(one.given)} : {all_of(other.given)})",)
+        return Rewritten(_bounded(text, given), given)
 
     def _call(self, node: Call, bound: frozenset[str]) -> Rewritten:
         of = self.value(node.of, bound) if node.of is not None else None
@@ -193,7 +196,14 @@ def _path_of(node: Node, bound: frozenset[str]) -> tuple[str, ...] | None:
 
 def _guarded(given: Iterable[str], text: str) -> str:
     wanted = tuple(dict.fromkeys(given))
-    return f"({all_of(wanted)} ? {text} : false)" if wanted else f"({text})"
+    return f"({all_of(wanted)} ? {_bounded(text, wanted)} : false)" if wanted else f"({text})"
+
+
+def _bounded(text: str, given: Iterable[str]) -> str:
+    """The text. Each question repeats what it asks about, so what nests them doubles with each level."""
+    if len(text) + sum(map(len, given)) > MOST_CHARS:
+        raise BadExpression("asks for too much at once; nest fewer indexes and choices (… ? … : …) in each other")
+    return text
 
 
 def all_of(given: Iterable[str]) -> str:

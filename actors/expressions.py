@@ -7,9 +7,10 @@ measured on one core with common-expression-language 0.10, rounded up.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
@@ -81,14 +82,15 @@ class Budget:
 class Expression:
     """A compiled one."""
 
-    __slots__ = ("_commas", "_program", "names", "nested", "text")
+    __slots__ = ("_commas", "_program", "macros", "names", "nested", "text")
 
     def __init__(self, text: str, variables: Collection[str]) -> None:
         """Raises BadExpression: no CEL, an unknown name, too long, or too deep."""
         if len(text) > MOST_CHARS:
             raise BadExpression(f"is longer than {MOST_CHARS} characters")
-        tokens = [token for token in _TOKEN.findall(text) if not token.startswith("//")]
+        tokens = tokens_of(text)
         self.nested, bound = _comprehensions(tokens)
+        self.macros = macros_in(tokens)
         self._commas = tokens.count(",")
         self._program = compile_cel(text)
         self.text = text
@@ -107,9 +109,11 @@ class Expression:
             return Failed("too much for one request: give it less, such as `item` instead of `body`")
         return run(self._program, given, as_json)
 
-    def cost_us(self, size: Size) -> int | None:
-        """To evaluate it on values of that size; None where it is past all bounds."""
+    def cost_us(self, size: Size, macros: int | None = None) -> int | None:
+        """To evaluate it on values of that size; None where it is past all bounds. `macros`: how many comprehensions
+        there are in what is evaluated, where that is not its own text."""
         steps: int = max(size.longest, self._commas + 1) ** self.nested if self.nested else 1
+        steps *= max((self.macros if macros is None else macros) - self.nested + 1, 1)  # those beside each other
         if size.text_bytes * steps * (self.text.count("+") + 1) > MOST_TEXT_BYTES * (1 if self.nested else 4):
             return None
         return size.nodes * NODE_US + steps * (STEP_US + size.nodes // 50)
@@ -138,6 +142,15 @@ def compile_cel(text: str) -> "cel.Program":
     except Exception as error:  # noqa: BLE001  ValueError today; whatever it is, the expression is wrong
         reason = str(error).partition("ERROR: ")[2].partition("\n")[0].removeprefix("<input>:")
         raise BadExpression(f"is no CEL: {reason[:200] or 'it cannot be parsed'}") from None
+
+
+def macros_in(tokens: Sequence[str]) -> int:
+    """How many comprehensions there are."""
+    return sum(one in MACROS and then == "(" for one, then in pairwise(tokens))
+
+
+def tokens_of(text: str) -> list[str]:
+    return [token for token in _TOKEN.findall(text) if not token.startswith("//")]
 
 
 def _comprehensions(tokens: list[str]) -> tuple[int, set[str]]:

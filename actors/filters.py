@@ -11,13 +11,24 @@ from typing import Any, Final, TypeVar
 
 from actors.cel_rewriting import Rewriter, all_of
 from actors.cel_syntax import Chain, Literal, Node, Sign, Unread, parse
-from actors.expressions import BadExpression, Budget, Expression, Failed, Missing, Size, as_json, compile_cel, run
+from actors.expressions import (
+    BadExpression,
+    Budget,
+    Expression,
+    Failed,
+    Missing,
+    Size,
+    as_json,
+    compile_cel,
+    macros_in,
+    run,
+    tokens_of,
+)
 from actors.facts import VARIABLES, Handed, Names
 
 EVENT_BUDGET_US: Final = 50_000  # what all expressions of a site may cost for one event, as estimated
 EMAIL: Final = re.compile(r"[^\s@'\"]+@[^\s@'\"]+\.[A-Za-z]{2,}")
 SIMPLE_SUMS: Final = 4  # so many `+` make no text that matters
-MOST_CHARS: Final = 60_000  # of an expression as it is evaluated
 
 T = TypeVar("T")
 
@@ -25,7 +36,7 @@ T = TypeVar("T")
 class Filter:
     """A condition on the facts, compiled for one site's `names`."""
 
-    __slots__ = ("_expression", "_is_simple", "_names", "_program", "_used", "text", "tree")
+    __slots__ = ("_expression", "_is_simple", "_macros", "_names", "_program", "_used", "text", "tree")
 
     def __init__(self, text: str, names: Names) -> None:
         """Raises BadExpression, with the place as `1:7` where it is known."""
@@ -33,13 +44,15 @@ class Filter:
         self._names = names
         self._expression, self.tree = read(text)
         rewriter = Rewriter(names)
-        self._program = compile_cel(_bounded(lambda: rewriter.condition(self.tree, frozenset())))
+        condition = _bounded(lambda: rewriter.condition(self.tree, frozenset()))
+        self._program = compile_cel(condition)
+        self._macros = macros_in(tokens_of(condition))
         self._used = frozenset(rewriter.used)
         self._is_simple = is_simple(self._expression)
 
     def evaluate(self, handed: Handed, budget: Budget) -> bool | Failed:
         if not (self._is_simple and self._used.isdisjoint(handed.large)):
-            failed = too_much(self._expression, self._used, handed, budget)
+            failed = too_much(self._expression, self._macros, self._used, handed, budget)
             if failed is not None:
                 return failed
         found = run(self._program, handed.context)
@@ -74,7 +87,7 @@ class Filter:
 class Value:
     """An expression that gives a value: what `set` puts into a path."""
 
-    __slots__ = ("_expression", "_given", "_is_simple", "_program", "_used", "text")
+    __slots__ = ("_expression", "_given", "_is_simple", "_macros", "_program", "_used", "text")
 
     def __init__(self, text: str, names: Names) -> None:
         """Raises BadExpression."""
@@ -84,13 +97,14 @@ class Value:
         found = _bounded(lambda: rewriter.value(tree, frozenset()))
         self._program = compile_cel(found.text)
         self._given = compile_cel(all_of(found.given)) if found.given else None
+        self._macros = macros_in(tokens_of(" ".join((found.text, *found.given))))
         self._used = frozenset(rewriter.used)
         self._is_simple = is_simple(self._expression)
 
     def evaluate(self, handed: Handed, budget: Budget) -> Any | Missing | Failed:
         """As JSON has it; None for null. Missing where a field that it needs is not there."""
         if not (self._is_simple and self._used.isdisjoint(handed.large)):
-            failed = too_much(self._expression, self._used, handed, budget)
+            failed = too_much(self._expression, self._macros, self._used, handed, budget)
             if failed is not None:
                 return failed
         if self._given is not None:
@@ -133,8 +147,8 @@ def is_simple(expression: Expression) -> bool:
     return not expression.nested and expression.text.count("+") <= SIMPLE_SUMS
 
 
-def too_much(expression: Expression, used: Iterable[str], handed: Handed, budget: Budget) -> Failed | None:
-    """Why it is not evaluated, where it would cost more than is left."""
+def too_much(expression: Expression, macros: int, used: Iterable[str], handed: Handed, budget: Budget) -> Failed | None:
+    """Why it is not evaluated, where it would cost more than is left. `macros`: in it as it is evaluated."""
     if any(name in handed.too_large for name in used):
         return Failed("a field that it names is too large")
     sizes = [handed.sizes[name] for name in used if name in handed.sizes]
@@ -143,7 +157,7 @@ def too_much(expression: Expression, used: Iterable[str], handed: Handed, budget
         longest=max((one.longest for one in sizes), default=0),
         text_bytes=sum(one.text_bytes for one in sizes),
     )
-    cost_us = expression.cost_us(size)
+    cost_us = expression.cost_us(size, macros)
     if cost_us is None or not budget.take(cost_us):
         return Failed("would cost too much for one event")
     return None

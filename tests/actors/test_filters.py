@@ -117,6 +117,13 @@ def test_what_a_filter_says(text: str, wanted: bool) -> None:
         ("size(event.custom_data.own) == 0", False),
         ("[event.custom_data.coupon].exists(one, one == 'x')", False),
         ("event.custom_data.nested[event.event_name] == 1", False),
+        ("!(event.custom_data.nested[event.event_name] == 1)", True),
+        ("event.custom_data.nested[event.event_name] == 1 || event.custom_data.value > 10", True),
+        ("event.custom_data.list[size(event.custom_data.items)] == 2 || true", True),
+        ("!(event.custom_data.list[-1] == 2)", True),
+        ("event.custom_data.list[size(event.custom_data.items) - 1] == 2", True),
+        ("event.custom_data.properties['ti' + 'er'] == 'gold'", True),
+        ("!(event.custom_data.nested[0] == 1)", True),
     ],
 )
 def test_a_comparison_with_a_field_that_is_missing_is_false_and_nothing_more(text: str, wanted: bool) -> None:
@@ -177,10 +184,25 @@ def test_a_filter_that_is_wrong_is_refused_with_place_and_reason(text: str, word
     assert words in str(error.value)
 
 
+def test_what_would_grow_without_bound_as_it_is_compiled_is_refused() -> None:
+    text = "event.custom_data.a"
+    for number in range(14):
+        text = f"(({text} == {number}) ? event.custom_data.b : event.custom_data.c)"
+    with pytest.raises(BadExpression, match="nest fewer"):
+        Filter(f"{text} == 1", Names())
+
+
 def test_a_filter_that_would_cost_too_much_fails() -> None:
     text = "event.custom_data.list.exists(a, event.custom_data.list.exists(b, a + b == 'never'))"
     one = event(custom_data=CustomData(properties={"list": ["x" * 100] * 1_000}))
     assert holds(text, one) == Failed("would cost too much for one event")
+
+
+def test_what_is_asked_twice_as_it_is_evaluated_costs_twice() -> None:
+    one, text = event(custom_data=CustomData(properties={"list": [1] * 1_000})), "event.custom_data.list"
+    for _ in range(5):
+        text = f"[{text}.filter(x, x > 1)][0]"
+    assert holds(f"{text}[0] == 2", one) == Failed("would cost too much for one event")
 
 
 def test_a_field_with_too_many_values_is_not_handed_over() -> None:
