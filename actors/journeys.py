@@ -29,7 +29,7 @@ from actors.attribution.paths import Matched, belongs, capped
 from actors.attribution.settings import MODELS, AttributionRules
 from actors.attribution.touchpoints import digest, keys_of, own_digest, visitor_digest
 from actors.consent import is_refused
-from actors.event import Event
+from actors.event import Consent, Event
 from actors.indexed import Index, Put, Rows
 from actors.snapshot import Site, Snapshot
 from actors.touching import Touches, message_touch, signal_touch
@@ -229,17 +229,33 @@ class Journeys:
             first_key = keys.read_conversion_by(key)
             first = self._row(first_key)
             if first is not None and not first.renewal_of:
-                blank = _blank(processing, rules, [], self._now_ms)
-                row = inherited(msgspec.structs.replace(blank, keys=()), first, first_key, rules)
-                done = next_version(row, blank, cause="conversion", now_ms=self._now_ms)
-                self._save(event_key, done)
+                blank = _renewal(_blank(processing, rules, [], self._now_ms), first, first_key, processing.consent)
+                row = inherited(blank, first, first_key, rules)
+                self._save(event_key, next_version(row, blank, cause="conversion", now_ms=self._now_ms))
                 return
+
+    def _follow(self, first_key: bytes, first: ConversionRow) -> None:
+        """Renewals have the credit that their subscription's first order has now."""
+        site = self._snapshot.sites.get(first.site)
+        if site is None or first.renewal_of or site.attribution.renewals != "inherit":
+            return
+        for key in self._index.since(keys.conversions_by(_renewal_digest(first.site, first_key))):
+            event_key = keys.read_conversion_by(key)
+            row = self._row(event_key)
+            if row is None or row.erased_at_ms:
+                continue
+            told = msgspec.structs.replace(row, keys=first.keys if row.keys else ())
+            again = inherited(told, first, first_key, site.attribution)
+            if (again.path, again.gap, again.results) != (row.path, row.gap, row.results):
+                self._save(event_key, next_version(again, row, cause=first.cause, now_ms=self._now_ms))
 
     def _save(self, event_key: bytes, row: ConversionRow) -> None:
         before = self._row(event_key)
         if before is not None:
             self._keep_version(event_key, before)
         self._put(event_key, row, before)
+        if before is not None:
+            self._follow(event_key, row)
 
     def _put(self, event_key: bytes, row: ConversionRow, before: ConversionRow | None) -> None:
         self._rows.set(keys.conversion(event_key), row)
@@ -298,6 +314,17 @@ def _refused(row: ConversionRow) -> ConversionRow:
     """Of a person who allows neither measuring nor marketing: the order, and nobody."""
     facts = msgspec.structs.replace(row.facts, withheld_at_ms=row.occurred_at_ms)
     return msgspec.structs.replace(row, visitor_id=None, identity=None, keys=(), facts=facts)
+
+
+def _renewal(blank: ConversionRow, first: ConversionRow, first_key: bytes, consent: Consent) -> ConversionRow:
+    """Found from its first order, and by what leads to the touchpoints that it has from there: they may be erased."""
+    own = () if is_refused(consent) else first.keys
+    found_by = (*blank.found_by, _renewal_digest(first.site, first_key))
+    return msgspec.structs.replace(blank, keys=own, found_by=found_by)
+
+
+def _renewal_digest(site: str, first_key: bytes) -> bytes:
+    return digest(site, "renewal", first_key.hex())
 
 
 def _leading(row: ConversionRow) -> set[bytes]:

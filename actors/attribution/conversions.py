@@ -93,10 +93,6 @@ def inherited(row: ConversionRow, first: ConversionRow, key: bytes, rules: Attri
     return _revalued(fresh, rules)
 
 
-def is_final(row: ConversionRow, now_ms: int) -> bool:
-    return now_ms >= row.final_at_ms
-
-
 def _revalued(row: ConversionRow, rules: AttributionRules) -> ConversionRow:
     """The same shares of other amounts. The models' weights may be others by now, so the amounts come from the shares
     that were given: where the rules are as they were, that is the same to the last unit or one beside it."""

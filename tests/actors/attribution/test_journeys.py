@@ -300,6 +300,22 @@ async def test_a_renewal_inherits_the_credit_of_the_first_order_where_that_is_se
     assert (summary(renewal.path), renewal.results[0].gross) == ("email", (10_00,))
 
 
+async def test_a_renewal_follows_what_becomes_of_its_first_order(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    begun = CustomData(subscription_id="s-1", value=Decimal(30), currency="EUR")
+    renewed = CustomData(subscription_id="s-1", value=Decimal(10), currency="EUR", order_id="o-9")
+    first = page(20, "", "https://shop.example/", name="subscription_started", custom_data=begun)
+    later = event("n-1", "subscription_renewed", source="server", custom_data=renewed, occurred_at_ms=START_MS + DAY_MS)
+    world = make_world(shop(renewals="inherit"))
+    await take(world, page(0, UTM), first, later, page(10, "?gclid=late"))
+    _, renewal = conversions(world)
+    assert (summary(renewal.path), renewal.version, renewal.cause) == ("email > paid_search", 2, "late_touchpoint")
+    assert renewal.results[0].gross == (10_00,)
+    cutoff_ms = START_MS + MINUTE_MS
+    await commit(world.writer, apply(touches_plan(world.store, keys.digest8("shop"), cutoff_ms, cutoff_ms, b"")))
+    assert [[touch.label for touch in row.path] for row in conversions(world)] == [["erased", "visitor"]] * 2
+    assert world.check().problems == ()
+
+
 async def test_the_store_agrees_with_itself_after_all_of_it(make_world: MakeWorld, autojump_clock: Clock) -> None:
     world = make_world(shop())
     await take(world, page(0, UTM), page(100, "?gclid=a"), order(210), page(150, "?ttclid=late"))
