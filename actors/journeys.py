@@ -121,13 +121,13 @@ class Journeys:
                 self._recompute(event_key, "identity", visitors)
 
     def reapply(self, event_key: bytes) -> None:
-        """By the settings in force, the channels of its touchpoints included."""
+        """By the settings in force, and with what its touchpoints' links and channels are by now."""
         row = self._row(event_key)
         site = self._snapshot.sites.get(row.site) if row is not None else None
         if row is None or site is None or row.renewal_of or row.erased_at_ms:
             return
         for key in self._reached(row, site.attribution.window_ms(row.event_name))[0]:
-            self._touches.name_channel(key, site.attribution)
+            self._touches.tell_again(key, site.attribution)
         final_at_ms = row.occurred_at_ms + site.attribution.final_after_ms
         again = msgspec.structs.replace(self._computed(row, site.attribution, "settings"), final_at_ms=final_at_ms)
         if (again.path, again.results, again.gap, final_at_ms) != (row.path, row.results, row.gap, row.final_at_ms):

@@ -6,19 +6,19 @@ import lmdb
 import msgspec
 
 from actors.actor import Processing
-from actors.attribution.channels import channel_again
-from actors.attribution.evidence import message_origin, parameters_of, signal_origin
+from actors.attribution.evidence import Link, message_origin, parameters_of, signal_origin
 from actors.attribution.landings import is_allowed, may_keep_clicks
 from actors.attribution.settings import AttributionRules
-from actors.attribution.touchpoints import TOGETHER_MS, joined, own_digest, touch_of, visitor_digest
+from actors.attribution.touchpoints import TOGETHER_MS, joined, own_digest, told_again, touch_of, visitor_digest
 from actors.consent import standing_of
 from actors.event import State, is_browser
 from actors.indexed import Index, Put, Rows
 from actors.snapshot import Site
-from store import keys
+from store import keys, links
 from store.env import Store
 from store.journey_records import TOUCH, LinkKey, TouchRow
 from store.journeys import TOUCH_DB
+from store.records import LinkRow
 
 MESSAGES: Final = frozenset({"email", "sms", "push"})  # channels of a landing that a message may have caused
 
@@ -27,6 +27,8 @@ class Touches:
     def __init__(self, store: Store, txn: lmdb.Transaction) -> None:
         self._rows = Rows(TOUCH_DB, TOUCH, store, txn)
         self._index = Index(TOUCH_DB, store, txn)
+        self._store = store
+        self._txn = txn
 
     @property
     def unreadable(self) -> dict[tuple[str, bytes], bytes]:
@@ -57,15 +59,19 @@ class Touches:
         if row is not None and not row.milestone_at_ms:
             self._rows.set(key, msgspec.structs.replace(row, milestone_at_ms=at_ms))
 
-    def name_channel(self, key: bytes, rules: AttributionRules) -> None:
-        """Anew, by these rules."""
+    def tell_again(self, key: bytes, rules: AttributionRules) -> None:
+        """By these rules and by its link, as they are now."""
         row = self.get(key)
-        channel = channel_again(row, rules.channel_rules) if row is not None else ""
-        if row is not None and channel != row.channel:
-            self._rows.set(key, msgspec.structs.replace(row, channel=channel))
+        again = told_again(row, self._link(row), rules) if row is not None else None
+        if again is not None and again != row:
+            self._rows.set(key, again)
 
     def puts(self) -> list[Put]:
         return [*self._rows.puts(), *self._index.puts()]
+
+    def _link(self, row: TouchRow) -> Link | None:
+        found = links.read_in(self._txn, self._store, row.site, row.link_id) if row.link_id else None
+        return link_told(found) if found is not None else None
 
     def _together(self, row: TouchRow) -> tuple[bytes, TouchRow]:
         """With the other half of it, where that is there: a landing takes the place of its message's click."""
@@ -100,6 +106,10 @@ class Touches:
             row = self.get(key)
             if row is not None:
                 self._remove(key, row)
+
+
+def link_told(row: LinkRow) -> Link:
+    return Link(row.source, row.medium, row.campaign, row.term, row.content, row.channel)
 
 
 def message_touch(processing: Processing, site: Site, event_key: bytes) -> TouchRow | None:

@@ -31,6 +31,7 @@ from actors.identity import is_blocked
 from actors.ip import Activity
 from actors.link import Clicked, link_key
 from actors.order import Copied, Opened
+from actors.touching import link_told
 from actors.traffic import told_by
 from actors.visits import Touch, Visit, covers, time_of
 from store.journey_records import GapFacts
@@ -336,9 +337,7 @@ def _link(contact: Contact, event: Event, turn: Turn) -> Link | None:
     """The tracked link that the visitor came by."""
     slug = contact.landing.parameters.get(LINK_ID)
     row = turn.link(event.site, slug) if slug else None
-    if row is None:
-        return None
-    return Link(row.source, row.medium, row.campaign, row.term, row.content, row.channel)
+    return link_told(row) if row is not None else None
 
 
 def _identifiers(user_data: UserData) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,5 @@
-"""Computes the conversions of a site anew where its settings of attribution were changed and say so (`apply_to_past`).
+"""Computes the conversions of a site anew where its settings of attribution say so (`apply_to_past`), and they or what
+one of its tracked links tells were changed.
 
 Which settings were applied last is in the store with how far this came, so a restart goes on where it was. Each step is
 planned and committed while the core is at rest: a turn never works on a conversion that is being computed anew.
@@ -16,7 +17,7 @@ from actors.indexed import Put
 from actors.journeys import Journeys
 from actors.runtime import Core
 from actors.snapshot import Site
-from store import journeys, keys
+from store import journeys, keys, links
 from store.env import Store, fetch
 from store.writer import Apply, Writer, WriteTxn, commit
 
@@ -55,7 +56,8 @@ class Reattributing:
 
     async def _step(self, site: Site) -> bool:
         """One part of what one site needs; False where it needs nothing more."""
-        wanted, (applied, place) = fingerprint(site.attribution), self._mark(site.id)
+        wanted = fingerprint(site.attribution, links.revision(self._store, site.id))
+        applied, place = self._mark(site.id)
         if applied == wanted and not place:
             return False
         if applied is None or (applied != wanted and not site.attribution.apply_to_past):
@@ -83,10 +85,11 @@ class Reattributing:
         return (None, b"") if raw is None else (raw[:DIGEST_BYTES], raw[DIGEST_BYTES:])
 
 
-def fingerprint(rules: AttributionRules) -> bytes:
-    """Of all that a conversion is computed by. All models are there, so the default one is not of it."""
+def fingerprint(rules: AttributionRules, links_told: bytes) -> bytes:
+    """Of all that a conversion is computed by. All models are there, so the default one is not of it. `links_told`:
+    another one after a change of what a tracked link tells."""
     same = msgspec.structs.replace(rules, default_model="last_non_direct", apply_to_past=False)
-    return keys.digest16(msgspec.json.encode(same).decode())
+    return keys.digest16(msgspec.json.encode(same).decode(), *([links_told.hex()] if links_told else []))
 
 
 def _marking(site: str, applied: bytes, place: bytes, puts: Sequence[Put] = ()) -> Apply:

@@ -18,6 +18,8 @@ from store.writer import Writer, WriteTxn
 NAME: Final = "link"
 MOST: Final = 200_000  # links of all sites together, some 60 MB
 
+REVISION: Final = b"links\x00"  # in front of a site's digest
+
 Change = Callable[[LinkRow | None], LinkRow | None]
 
 
@@ -53,7 +55,8 @@ async def change(writer: Writer, site: str, slug: str, made: Change) -> LinkRow 
         outcome.clear()
         key = keys.link(site, slug)
         try:
-            row = made(_row(write.get(NAME, key)))
+            before = _row(write.get(NAME, key))
+            row = made(before)
         except Exception as error:  # noqa: BLE001  raised to the caller below: it says nothing about the write
             outcome.append(error)
             return
@@ -61,13 +64,27 @@ async def change(writer: Writer, site: str, slug: str, made: Change) -> LinkRow 
             write.delete(NAME, key)
         else:
             write.put(NAME, key, LINK.encode(row))
+            if before is not None and told(row) != told(before):
+                mark = REVISION + keys.digest8(site)
+                write.put("meta", mark, keys.digest16((write.get("meta", mark) or b"").hex(), slug, *told(row)))
         outcome.append(row)
 
     await writer.submit(apply).wait()
-    (told,) = outcome
-    if isinstance(told, Exception):
-        raise told
-    return told
+    (result,) = outcome
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def told(row: LinkRow) -> tuple[str, ...]:
+    """What a landing by the link tells attribution."""
+    return row.source, row.medium, row.campaign, row.term, row.content, row.channel
+
+
+def revision(store: Store, site: str) -> bytes:
+    """Another one whenever a link of the site tells something else than before; empty: none ever did."""
+    with store.read() as txn:
+        return fetch(txn, store.dbs["meta"], REVISION + keys.digest8(site)) or b""
 
 
 def count(store: Store) -> int:

@@ -55,8 +55,8 @@ def channel_of(named: Named, rules: Sequence[ChannelRule] = ()) -> str:
 
 
 def channel_again(row: TouchRow, rules: Sequence[ChannelRule]) -> str:
-    """Of a touchpoint that was recorded, by other rules. What a link or a click id named stays."""
-    if row.evidence == "link" or (row.channel == "organic_shopping" and "srsltid" in row.clicks):
+    """Of a touchpoint that was recorded, by other rules. What a click id named stays."""
+    if row.channel == "organic_shopping" and "srsltid" in row.clicks:
         return row.channel
     referrer = classify(row.referrer) if row.referrer else None
     kind = referrer.kind if referrer is not None and referrer.source == row.source else None

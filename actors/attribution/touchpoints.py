@@ -10,7 +10,9 @@ from typing import Final
 
 import msgspec
 
-from actors.attribution.evidence import JOURNEY_ID, LINK_ID, Origin
+from actors.attribution.channels import channel_again
+from actors.attribution.evidence import JOURNEY_ID, LINK_ID, Link, Origin
+from actors.attribution.settings import AttributionRules
 from actors.event import Event, UserData
 from actors.identity import is_blocked
 from actors.person import Kind, Person
@@ -161,6 +163,24 @@ def joined(first: TouchRow, second: TouchRow) -> TouchRow | None:
         milestone_at_ms=landing.milestone_at_ms,
         keys=tuple(dict.fromkeys((*landing.keys, *message.keys))),
     )
+
+
+def told_again(row: TouchRow, link: Link | None, rules: AttributionRules) -> TouchRow:
+    """A touchpoint by the rules in force, and where a tracked link made it by the link as it is now. Of one that is no
+    more, and where it names nothing now, what it said stays."""
+    if row.evidence != "link":
+        return msgspec.structs.replace(row, channel=channel_again(row, rules.channel_rules))
+    if link is None:
+        return row
+    again = msgspec.structs.replace(
+        row,
+        source=link.source or row.source,
+        medium=link.medium or row.medium,
+        campaign=link.campaign or row.campaign,
+        term=link.term or row.term,
+        content=link.content or row.content,
+    )
+    return msgspec.structs.replace(again, channel=link.channel or channel_again(again, rules.channel_rules))
 
 
 def _external(event: Event) -> bytes:

@@ -3,12 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+import trio.testing
+
+from actors.attribution.paths import summary
+from actors.attribution.settings import AttributionRules
 from actors.event import Event, Page, UserData
-from store import links
+from gateway.reattributing import Reattributing
+from store import journeys, keys, links
 from store.journey_records import TOUCH, TouchRow
 from store.journeys import TOUCH_DB
 from store.records import LinkRow
-from tests.support.making import VISITOR, event, site, snapshot
+from tests.support.making import VISITOR, event, purchase, site, snapshot
 from tests.support.world import World
 
 MakeWorld = Callable[..., World]
@@ -54,3 +60,21 @@ async def test_the_click_itself_makes_no_touchpoint_and_opens_no_visit(make_worl
 async def test_a_bot_that_lands_by_a_link_makes_no_touchpoint(make_world: MakeWorld) -> None:
     world = make_world(snapshot(site()))
     assert await touches(world, landing("https://shop.example.com/?gw_lid=tea", bot_score=100)) == []
+
+
+async def test_what_a_link_tells_now_is_applied_to_the_past_where_that_is_set(
+    make_world: MakeWorld, autojump_clock: trio.testing.MockClock
+) -> None:
+    other = msgspec.structs.replace(TEA, source="blog", channel="affiliate", version=2)
+    for is_applied, channel in ((False, "display"), (True, "affiliate")):
+        world = make_world(snapshot(site(purchase_hold_ms=0, attribution=AttributionRules(apply_to_past=is_applied))))
+        url = "https://shop.example.com/?gw_lid=tea"
+        await touches(world, landing(url), purchase("p-1", user_data=UserData(anonymous_id=VISITOR), value="120"))
+        working = Reattributing(world.core, world.store, world.writer, world.clock.now_ms)
+        await working.work()
+        await links.change(world.writer, "shop", "tea", lambda _: other)
+        for _ in range(2):
+            await working.work()
+        row = journeys.conversion(world.store, keys.event("shop", "p-1", "purchase_placed"))
+        assert row is not None
+        assert (summary(row.path), row.version) == (channel, 1 + is_applied)
