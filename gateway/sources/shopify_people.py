@@ -35,9 +35,12 @@ def contact_added(shop: Shop, checkout: dict[str, Any]) -> list[Draft]:
 
 
 def registered(shop: Shop, customer: dict[str, Any], own_id: str | None) -> list[Draft]:
-    """An account that is enabled: customers are also made by guest checkouts and by staff."""
+    """An account that is enabled: customers are also made by guest checkouts and by staff. Whoever registers may be
+    told by `customers/create` and by `customers/enable`: one event for both."""
     if customer.get("state") != "enabled":
         return []
+    customer_id = text(customer.get("id"))
+    own_id = f"registered.{customer_id}"[:128] if customer_id is not None else own_id
     at = first(customer.get("updated_at"), customer.get("created_at"))
     return [_of_person(shop, "registration_completed", own_id, at, _customer(customer))]
 

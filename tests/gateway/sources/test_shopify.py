@@ -55,6 +55,14 @@ def test_a_renewal_has_no_browser_and_no_landing_of_its_own(topic: str) -> None:
     assert user.anonymous_id == "9f2d7c1e-6a55-4c58-8f0e-0c9a1f4b7d21"
 
 
+def test_who_registers_is_one_event_though_two_topics_tell_it() -> None:
+    customer = {"id": 7001234567890, "email": "jane@example.com", "state": "enabled"}
+    told = [SOURCE.decode(hook(topic, customer)).drafts[0] for topic in ("customers/create", "customers/enable")]
+    assert {(one.event["event_name"], one.event["event_id"]) for one in told} == {
+        ("registration_completed", "registered.7001234567890")
+    }
+
+
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_case(path: Path) -> None:
     case = json.loads(path.read_text(), parse_float=Decimal)
