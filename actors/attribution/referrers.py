@@ -67,9 +67,7 @@ MORE: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
         "social": {
             "threads": ("threads.net", "threads.com"),
             "bluesky": ("bsky.app",),
-            "mastodon": ("mastodon.social",),
             "twitter": ("x.com", "com.twitter.android"),
-            "tiktok": ("tiktok.com",),
             "snapchat": ("snapchat.com", "com.snapchat.android"),
             "whatsapp": ("whatsapp.com", "wa.me", "com.whatsapp"),
             "discord": ("discord.com",),
