@@ -79,7 +79,7 @@ def with_value(
     changed = (
         msgspec.structs.replace(row, is_cancelled=True)
         if refund is None
-        else msgspec.structs.replace(row, refunded=row.refunded + refund)
+        else msgspec.structs.replace(row, refunded=row.refunded + abs(refund))  # some senders write it below zero
     )
     return next_version(_revalued(changed, rules), row, cause=cause, now_ms=now_ms)
 

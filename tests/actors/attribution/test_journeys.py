@@ -415,6 +415,14 @@ async def test_a_person_who_refuses_is_not_followed_by_a_conversion(
     assert (row.keys, row.visitor_id, row.path, row.gap, row.order_id) == ((), None, (), "consent_denied", "o-1")
 
 
+async def test_a_refund_below_zero_is_subtracted_too(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    data = CustomData(order_id="o-1", value=Decimal(-20), currency="EUR")
+    world = make_world(shop())
+    refund = event("r-1", "order_refunded", source="server", custom_data=data)
+    await take(world, page(0, UTM), order(10, order_id="o-1"), refund)
+    assert only(world).net_value == Decimal(100)
+
+
 async def test_a_refund_that_came_before_its_order_is_subtracted_from_it(
     make_world: MakeWorld, autojump_clock: Clock
 ) -> None:
