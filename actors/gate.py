@@ -1,6 +1,6 @@
 """Whether a request may go out to one destination now, and what its answers change about that. Pure but for state.
 
-    paused      by its operator or for refused credentials: nothing; for its error share: a probe now and then
+    paused      by its operator, disabled, or refused credentials: nothing; for its error share: a probe now and then
     breaker     after failures in a row: a probe now and then
     throttle    the platform asked to wait
     allowance   the rate that was set, or learnt, and the quota that headers tell
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NEAR_EVERY_S = 60.0  # a usage that is nearly at its bound halves the rate no more often: it sinks slowly by itself
 OPERATORS_WORDS = "paused by its operator"
+DISABLED_WORDS = "disabled: it gets nothing new, and what waits stays"
 
 
 class Heard(Struct, frozen=True, kw_only=True):
@@ -44,9 +45,12 @@ class Gate:
 
     def __init__(self, destination: Destination, random: Random, redact: Callable[[str], str]) -> None:
         self.breaker = Breaker(random)
-        is_stopped = destination.paused or not destination.enabled
-        self.paused_for: PauseCause | None = "operator" if is_stopped else None
-        self.words = OPERATORS_WORDS if is_stopped else ""
+        self.paused_for: PauseCause | None = None
+        self.words = ""
+        if not destination.enabled:
+            self.paused_for, self.words = "disabled", DISABLED_WORDS
+        elif destination.paused:
+            self.paused_for, self.words = "operator", OPERATORS_WORDS
         self._redact = redact
         self._window = Window(destination.concurrency, destination.latency_goal_s)
         self._throttle = Throttle()
@@ -58,7 +62,7 @@ class Gate:
     @property
     def is_shut(self) -> bool:
         """Nothing goes out, not even a probe, until the destination's settings change."""
-        return self.paused_for in ("operator", "credentials")
+        return self.paused_for in ("operator", "disabled", "credentials")
 
     @property
     def under_way(self) -> int:

@@ -58,7 +58,7 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 AttemptOutcome = Literal["delivered", "retry", "drop", "split", "pause", "refresh", "again", "failure"]
 DeliveryOutcome = Literal["queued", "delivered", "failed", "dropped"]
 BreakerState = Literal["closed", "half_open", "open"]
-PauseCause = Literal["credentials", "error_share", "operator"]
+PauseCause = Literal["credentials", "error_share", "operator", "disabled"]
 DedupKey = Literal["event_id", "order_id", "checkout_token", "subscription_id", "lead_id"]
 
 

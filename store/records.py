@@ -11,7 +11,7 @@ from store.codec import Codec
 EventStatus = Literal["held", "processed", "merged", "duplicate"]
 DeliveryStatus = Literal["queued", "delivered", "failed", "dropped"]
 StandingState = Literal["sending", "probing", "paused"]
-StandingCause = Literal["", "credentials", "error_share", "operator", "breaker"]
+StandingCause = Literal["", "credentials", "error_share", "operator", "disabled", "breaker"]
 ReplayState = Literal["running", "done", "cancelled"]
 PrivacyKind = Literal["export", "erase"]
 PrivacyPhase = Literal["find", "states", "write", "erase", "rest", "done"]

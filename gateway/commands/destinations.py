@@ -28,7 +28,7 @@ from gateway.source_control import SourceControl
 from store.records import StoredConfig
 
 WORDS_CHARS = 70
-STYLES = {"sending": "green", "probing": "yellow", "paused": "red", "never ran": "dim"}
+STYLES = {"sending": "green", "probing": "yellow", "paused": "red", "disabled": "dim", "never ran": "dim"}
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -39,6 +39,7 @@ class Line(Struct, frozen=True, kw_only=True):
     type: str
     origin: str
     is_paused: bool  # by an operator
+    is_disabled: bool  # by its setting
     state: str | None  # sending, probing, paused; none where it never ran
     cause: str
     words: str
@@ -108,6 +109,7 @@ def _line(view: DestinationView, state: DestinationState) -> Line:
         type=view.type,
         origin=view.origin,
         is_paused=view.is_paused,
+        is_disabled=view.settings.get("enabled") is False,
         state=standing.state if standing is not None else None,
         cause=standing.cause if standing is not None else "",
         words=standing.words if standing is not None else "",
@@ -127,7 +129,7 @@ def _table(lines: list[Line]) -> Table:
         table.add_column(column, justify="right")
     table.add_column("why", overflow="fold")
     for line in lines:
-        state = "paused" if line.is_paused else line.state or "never ran"
+        state = _state(line)
         age_s = line.oldest_due_age_s
         table.add_row(
             f"{line.site}/{line.id}",
@@ -142,10 +144,18 @@ def _table(lines: list[Line]) -> Table:
     return table
 
 
+def _state(line: Line) -> str:
+    if line.is_disabled:
+        return "disabled"
+    return "paused" if line.is_paused else line.state or "never ran"
+
+
 def _why(line: Line) -> str:
     if line.faults:
         told = "not in force" if line.origin == "store" else "not read from here"
         return visible(f"{told}: {'; '.join(line.faults)}", 300)
+    if line.is_disabled:
+        return "by its setting"
     if line.is_paused:
         return "by an operator"
     if line.state in (None, "sending"):

@@ -154,6 +154,15 @@ def test_an_operators_pause_lets_nothing_out_not_even_a_probe() -> None:
     assert one.wait_s(0) is None
 
 
+@pytest.mark.parametrize("is_paused", [True, False])
+def test_a_disabled_destination_says_so_and_lets_nothing_out(is_paused: bool) -> None:
+    one = gate(enabled=False, paused=is_paused)
+    assert one.standing() == ("paused", "disabled", "disabled: it gets nothing new, and what waits stays")
+    one.refuse("secret refused")
+    assert one.standing()[1] == "disabled"
+    assert not one.may_send(10**9)
+
+
 def test_refused_credentials_shut_it_and_count_for_more_than_an_error_share() -> None:
     one, now_s = paused_for_errors()
     now_s += one.wait_s(now_s) or 0.0
