@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
 import click
+import msgspec
 import trio
 
 from actors.destinations.base import Destination
 from actors.snapshot import Site
 from gateway import exit_codes
-from gateway.commands.reading import end, store_place
+from gateway.commands.reading import end, open_store, store_place
 from gateway.config import config_file, load_beside, load_one
+from gateway.config_beside import published_routes
 from gateway.control import Control, DestinationView
 from gateway.errors import ConfigError, ControlError, NotFound, SettingsError
 from gateway.key_mark import ring_beside
@@ -79,28 +81,38 @@ def named(control: Control, name: str) -> DestinationView:
     end(f"no destination {name!r}; there are: {places or 'none'}", exit_codes.USAGE)
 
 
-def connected(config_path: Path | None, id: str, site: str | None) -> tuple[str, Destination] | None:
+def connected(
+    config_path: Path | None, id: str, site: str | None, data_dir: Path | None = None
+) -> tuple[str, Destination] | None:
     """The site and the connected destination of this id; None where there is none, or several."""
-    place, _ = store_place(config_path, None)
-    if not (place / "data.mdb").exists():
+    if not _has_store(config_path, data_dir):
         return None
-    with open_control(config_path, None, is_readonly=True) as control:
+    with open_control(config_path, data_dir, is_readonly=True) as control:
         views = [one for one in control.destinations() if one.id == id and site in (None, one.site)]
         if len(views) != 1 or views[0].origin == "file":
             return None
         return views[0].site, control.record(views[0].site, id)
 
 
-def rules_for(config_path: Path | None, destination: str, site: str | None) -> Site:
-    """The rules of the site with this one destination, the file's or a connected one. Opens the store where it must."""
+def rules_for(config_path: Path | None, destination: str, site: str | None, data_dir: Path | None = None) -> Site:
+    """The rules of the site with this one destination, the file's or a connected one, and the routes in force. Opens
+    the store for what the file does not say."""
     path = config_file(config_path)
     try:
-        return load_one(path, os.environ, destination, site)
+        rules = load_one(path, os.environ, destination, site)
     except ConfigError as error:
-        found = connected(config_path, destination, site)
+        found = connected(config_path, destination, site, data_dir)
         if found is None:
             end("\n".join(error.faults), exit_codes.USAGE)
-        return load_beside(path, os.environ, found[1], found[0])
+        rules = load_beside(path, os.environ, found[1], found[0])
+    if rules.routes or not _has_store(config_path, data_dir):
+        return rules
+    with open_store(config_path, data_dir) as store:
+        return msgspec.structs.replace(rules, routes=published_routes(store, rules.id))
+
+
+def _has_store(config_path: Path | None, data_dir: Path | None) -> bool:
+    return (store_place(config_path, data_dir)[0] / "data.mdb").exists()
 
 
 def only_site(control: Control, given: str | None) -> str:

@@ -31,7 +31,6 @@ from gateway.commands.reading import (
     store_options,
 )
 from gateway.commands.replay_page import show_dry_run, show_job, show_list, watch
-from gateway.config_beside import published_routes
 from gateway.core_watch import is_core_alive
 from gateway.replays import Ask, Job, Refused
 from store.env import Store
@@ -133,9 +132,8 @@ def _dry_run(ask: Ask, now_ms: int, *, as_json: bool, config_path: Path | None, 
         job = replays.job_of(store, ask, now_ms, ASKED_BY)
         if isinstance(job, Refused):
             _refuse(job)
-    site = rules_for(config_path, job.destination, job.site)
+    site = rules_for(config_path, job.destination, job.site, data_dir)
     with open_store(config_path, data_dir) as store:
-        site = msgspec.structs.replace(site, routes=site.routes or published_routes(store, site.id))
         found = trio.run(partial(replays.dry_run, store, job, site, site.destinations[0], now_ms))
     if as_json:
         click.echo(msgspec.json.encode(found))

@@ -1,7 +1,7 @@
 """`gateway try`: the request that an event would become, and with `--send` what the platform answers to it.
 
-Nothing is stored (the store is looked into for a destination that the file does not declare), and no running gateway is
-needed or noticed: the event goes from the file to the platform.
+Nothing is stored (the store is looked into for a destination and for routes that the file does not declare), and no
+running gateway is needed or noticed: the event goes from the file to the platform.
 """
 
 import sys

@@ -96,6 +96,26 @@ def test_the_editor_is_given_the_draft_and_its_faults_lose_nothing(place: Path, 
     assert 'id = "every"' in gateway(place, "show", "--draft").stdout
 
 
+def test_strip_where_the_platform_wants_somebody_is_a_warning(place: Path) -> None:
+    done = gateway(place, "edit", "-", stdin=ROUTES + "strip = true\n")
+    told = "routes[0].strip: has no effect: ga4 takes no events without anybody in them"
+    assert (done.exit_code, told in done.output) == (0, True)
+    declared = (place / "config.toml").read_text().replace('\n[[sites]]\nid = "outlet"', "")
+    (place / "config.toml").write_text(declared + ROUTES.replace("[[routes", "[[sites.routes") + "strip = true\n")
+    done = CliRunner().invoke(cli, ["check-config", "--config", str(place / "config.toml")], env=ENV)
+    assert "strip of route all of shop has no effect" in done.output
+
+
+def test_an_event_is_tried_by_the_published_routes(place: Path) -> None:
+    published(place, ROUTES + 'filter = "event.custom_data.value > 50"\n')
+    event = '{"event_name": "purchase_placed", "consent": {"analytics": "granted"}, "custom_data": {"value": 5}}'
+    config = place / "here.toml"
+    config.write_text(f'[server]\ndata_dir = "{place / "data"}"\n{(place / "config.toml").read_text()}')
+    arguments = ["try", "-", "--destination", "ga4-file", "--config", str(config)]
+    done = CliRunner().invoke(cli, arguments, input=event, env=ENV)
+    assert "filtered: no route's filter holds" in done.stdout
+
+
 def editor(place: Path, old: str, new: str) -> str:
     """An editor that puts one text for another."""
     script = place / f"edit-{new.replace(' ', '-')}.py"
