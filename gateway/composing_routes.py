@@ -43,7 +43,7 @@ def with_routes(
         notes.append(f"routes of {site.id} are declared by {origin} and published too: the published ones are not live")
     elif found is not None:
         site = msgspec.structs.replace(site, routes=_published(site, found, older, faults))
-    notes += _without_destination(site)
+    notes += without_effect(site)
     return site
 
 
@@ -80,8 +80,13 @@ def _told(site: SiteSettings, found: SiteRoutes, wrong: Sequence[str], instead: 
     return f"routes of {site.id}, version {found.version}: {'; '.join(wrong[:3])}; {instead}"
 
 
-def _without_destination(site: SiteSettings) -> Iterator[str]:
-    known = {one.id for one in site.destinations}
+def without_effect(site: SiteSettings) -> Iterator[str]:
+    """What its routes say in vain."""
+    known = {one.id: one for one in site.destinations}
     for route in site.routes:
-        if route.destination not in known:
+        found = known.get(route.destination)
+        if route.strip and found is not None and not found.takes_anonymous:
+            told = f"{found.platform} takes no events without anybody in them"
+            yield f"strip of route {route.id} of {site.id} has no effect: {told}"
+        if found is None:
             yield f"route {route.id} of {site.id} has no effect: there is no destination {route.destination!r}"

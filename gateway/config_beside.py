@@ -6,7 +6,7 @@ from pathlib import Path
 
 from actors.routes import Route
 from gateway.composing import Composed, compose
-from gateway.composing_routes import read_published
+from gateway.composing_routes import read_published, without_effect
 from gateway.key_mark import ring_beside
 from gateway.key_ring import BadSecretKey
 from gateway.settings import Config
@@ -20,7 +20,7 @@ def with_stored(config: Config, env: Mapping[str, str]) -> Composed:
     """The file's configuration with what the store in its data directory holds, where there is one that can be read."""
     place = Path(config.server.data_dir)
     if not (place / "data.mdb").exists():
-        return Composed(config=config)
+        return Composed(config=config, notes=tuple(told for site in config.sites for told in without_effect(site)))
     try:
         store = Store(place, budget_bytes=config.server.disk_budget, is_readonly=True)
     except StoreError as error:

@@ -15,6 +15,7 @@ from gateway.config_reader import Reader
 from gateway.config_routes import read_routes
 from gateway.errors import SettingsError
 from gateway.routes_text import Table, decoded, encoded
+from gateway.stored_destinations import kind_of
 from gateway.views import DestinationView
 
 Fault = tuple[str, str]  # path, what is wrong and what would be right
@@ -42,7 +43,11 @@ def check_routes(tables: Sequence[Table], destinations: Sequence[DestinationView
         if not found:
             names = ", ".join(one.id for one in destinations) or "none"
             faults.append((f"{path}.destination", f"there is no destination {route.destination!r}; there are: {names}"))
-        elif found[0].faults and found[0].origin == "store":
+            continue
+        kind = kind_of(found[0].type)
+        if route.strip and kind is not None and not kind.takes_anonymous:
+            warnings.append(f"{path}.strip: has no effect: {found[0].type} takes no events without anybody in them")
+        if found[0].faults and found[0].origin == "store":
             faults.append((f"{path}.destination", f"{route.destination} is not in force: {'; '.join(found[0].faults)}"))
         elif found[0].faults:  # its secrets may be in the gateway's environment and not in this terminal's
             warnings.append(f"{path}: {route.destination} cannot be read from here: {'; '.join(found[0].faults)}")
