@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
-from actors.attribution.evidence import JOURNEY_ID, LINK_ID, Link, origin_of
+from actors.attribution.evidence import JOURNEY_ID, LINK_ID, Link, campaign_of, origin_of
 from actors.attribution.gaps import NEW_VISITOR_MS, OFFLINE
 from actors.attribution.landings import (
     NO_LANDING,
@@ -26,7 +26,8 @@ from actors.attribution.landings import (
     landing_of,
     may_keep_clicks,
 )
-from actors.attribution.touchpoints import click_digest, touch_of
+from actors.attribution.settings import AttributionRules
+from actors.attribution.touchpoints import click_digest, digest, touch_of
 from actors.consent import standing_of
 from actors.event import Consent, Event
 from actors.snapshot import Site
@@ -77,7 +78,7 @@ def _met(event: Event, visit: Visit | None, rules: Site, brought: Callable[[byte
         known = (brought(click_digest(event.site, visitor_id, *click)) for click in distinct(landing))
         if is_bookmark(landing, known):
             landing = landing.silenced()
-    campaign = _campaign(landing, time_of(event))
+    campaign = _campaign(landing, time_of(event), rules.attribution)
     last_referrer = visit.referrer if visit is not None else ""
     is_anew = campaign is None and begins_anew(landing, last_referrer)
     joined, is_new = join(visit, event, campaign, new_id, referrer=landing.came.host, is_anew=is_anew)
@@ -95,9 +96,15 @@ def note(journey: Journey, contact: Contact, event: Event, *, is_first: bool) ->
 
 
 def touchpoint(
-    event: Event, contact: Contact, consent: Consent, site: Site, event_key: bytes, link: Link | None = None
+    event: Event,
+    contact: Contact,
+    consent: Consent,
+    site: Site,
+    event_key: bytes,
+    link: Link | None,
+    brought: Callable[[bytes], bool],
 ) -> TouchRow | None:
-    """None: it may not be recorded."""
+    """None: it may not be recorded. `brought`: as for `meet`."""
     rules = site.attribution
     absent = standing_of(event, consent, site.consent_default, site.consent).absent
     if not is_allowed(consent, rules, absent):
@@ -110,10 +117,18 @@ def touchpoint(
         origin_of(landing.parameters, external, host, rules, link),
         "landing",
         session_id=contact.visit.id if contact.visit.started_at_ms <= time_of(event) else None,
-        parameters=landing.parameters,
+        parameters=_bound(landing.parameters, event.site, brought),
         keeps_clicks=may_keep_clicks(consent, absent),
         event_key=event_key,
     )
+
+
+def _bound(told: dict[str, str], site: str, brought: Callable[[bytes], bool]) -> dict[str, str]:
+    """A journey is its first landing's alone: an address that is shared leads others here, too."""
+    journey_id = told.get(JOURNEY_ID)
+    if journey_id is None or not brought(digest(site, "journey", journey_id)):
+        return told
+    return {name: value for name, value in told.items() if name != JOURNEY_ID}
 
 
 def recorded(journey: Journey, key: bytes, at_ms: int) -> None:
@@ -136,15 +151,16 @@ def facts_of(journey: Journey | None, event: Event, *, first_seen_at_ms: int, vi
     )
 
 
-def _campaign(landing: Landing, at_ms: int) -> Touch | None:
+def _campaign(landing: Landing, at_ms: int, rules: AttributionRules) -> Touch | None:
     told = landing.parameters
     if not told:
         return None
+    named = campaign_of(told, rules)
     clicks = distinct(landing) + [(name, told[name]) for name in (JOURNEY_ID, LINK_ID) if name in told]
     return Touch(
         at_ms=at_ms,
-        source=told.get("utm_source", ""),
-        medium=told.get("utm_medium", ""),
-        campaign=told.get("utm_campaign", ""),
+        source=named["utm_source"].lower(),
+        medium=named["utm_medium"].lower(),
+        campaign=named["utm_campaign"] or named["utm_id"],
         click_id="=".join(clicks[0]) if clicks else "",
     )

@@ -33,7 +33,7 @@ from actors.link import Clicked, link_key
 from actors.order import Copied, Opened
 from actors.touching import link_told
 from actors.traffic import told_by
-from actors.visits import Touch, Visit, covers, time_of
+from actors.visits import Visit, covers, time_of
 from store.journey_records import GapFacts
 
 ROTATED = "rotated:"  # a mark: the browser's visitor was another customer's, and so it got this id, the nth in a day
@@ -66,8 +66,6 @@ class VisitorState(ConsentState, Struct, kw_only=True, omit_defaults=True):
     last_seen_at_ms: int = 0
     visit: Visit | None = None
     visits: int = 0
-    first_touch: Touch | None = None
-    last_touch: Touch | None = None
     seen: dict[str, list[Known]] = {}
     held: list[Hold] = []  # events that wait for a choice
     events: int = 0
@@ -253,7 +251,7 @@ class Visitor(Actor[VisitorState]):
         if are_taken_back(before, state.consent):
             turn.withdrawn(event.site, event.user_data.anonymous_id or "")
         if is_refused(state.consent):
-            state.visit = state.first_touch = state.last_touch = None
+            state.visit = None
             state.seen = {}
 
     def _end_holds(self, turn: Turn) -> None:
@@ -271,9 +269,6 @@ class Visitor(Actor[VisitorState]):
         )
         is_first, state.visit = state.visits == 0, contact.visit
         state.visits += contact.is_new_visit
-        if contact.campaign is not None:
-            state.first_touch = state.first_touch or contact.campaign
-            state.last_touch = contact.campaign
         if contact.is_new_visit:
             state.journey = state.journey or Journey()
             note(state.journey, contact, event, is_first=is_first)
@@ -297,8 +292,9 @@ class Visitor(Actor[VisitorState]):
         if site is None or event.user_data.anonymous_id is None:
             return
         row = touchpoint(
-            event, contact, self._consent(event)["consent"], site, turn.key_of(event), _link(contact, event, turn)
-        )
+            event, contact, self._consent(event)["consent"], site, turn.key_of(event), _link(contact, event, turn),
+            turn.brought,
+        )  # fmt: skip
         if row is None:
             journey.withheld_at_ms = max(journey.withheld_at_ms, time_of(event))
             return

@@ -63,8 +63,6 @@ def _state(visitor: str, now_ms: int) -> VisitorState:
         last_seen_at_ms=now_ms,
         visit=Visit(id=f"{int(visitor):032x}", started_at_ms=now_ms, last_at_ms=now_ms, touch=touch),
         visits=1,
-        first_touch=touch,
-        last_touch=touch,
         seen={name: [Known(value=value, first_at_ms=now_ms, last_at_ms=now_ms)] for name, value in values.items()},
         events=3,
     )

@@ -115,6 +115,11 @@ def has_campaign(parameters: Mapping[str, str], rules: AttributionRules) -> bool
     return any(parameters.get(one) for some in names.of.values() for one in some) or LINK_ID in parameters
 
 
+def campaign_of(parameters: Mapping[str, str], rules: AttributionRules) -> dict[str, str]:
+    """By the names of `utm_*`, whatever the site calls them; an empty text where there is none."""
+    return {name: _campaign_value(parameters, some) for name, some in names_of(rules).of.items()}
+
+
 def origin_of(
     parameters: Mapping[str, str],
     referrer: Referrer | None,
@@ -126,7 +131,7 @@ def origin_of(
     names."""
     if not parameters and link is None:
         return _bare(referrer, host, rules)
-    utm = {name: _campaign_value(parameters, some) for name, some in names_of(rules).of.items()}
+    utm = campaign_of(parameters, rules)
     clicks = clicks_of(parameters)
     led_by = leading(clicks, utm["utm_source"])
     click = CLICKS[led_by] if led_by is not None else None

@@ -101,7 +101,7 @@ def exposure_path(path: Sequence[PathTouch]) -> list[Step]:
     """Neighbours with equal channel, source, medium and campaign are one step."""
     steps = []
     for (channel, source, medium, campaign), alike in groupby(
-        path, key=lambda touch: (touch.channel, touch.source, touch.medium, touch.campaign)
+        path, key=lambda touch: (touch.channel, touch.source.lower(), touch.medium.lower(), touch.campaign)
     ):
         some = list(alike)
         steps.append(Step(channel, source, medium, campaign, some[-1].at_ms, len(some)))

@@ -201,7 +201,7 @@ def name_of(touch: PathTouch, by: By) -> str:
         case "channel":
             return touch.channel
         case "source":
-            return touch.source
+            return touch.source.lower()
         case "campaign":
             return touch.campaign or NO_CAMPAIGN
 

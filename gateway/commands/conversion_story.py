@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from actors.attribution.amounts import amount
 from actors.attribution.gap_words import meaning, what_to_do
-from actors.attribution.paths import Confidence, certainty, confidence, days_from_first, summary
+from actors.attribution.paths import Confidence, Step, certainty, confidence, days_from_first, exposure_path, summary
 from gateway.commands.delivery_context import Sent, context_of
 from gateway.commands.reading import rfc3339
 from store.journey_records import MODELS, SHARE, Cause, ConversionRow, Gap, Label, Model, PathTouch, Result
@@ -24,6 +24,17 @@ class TouchStory(Struct, frozen=True, kw_only=True):
     matched_by: Label
     evidence: str
     is_direct: bool
+
+
+class StepStory(Struct, frozen=True, kw_only=True):
+    """Neighbours of the path with equal channel, source, medium and campaign; `at`: the last of them."""
+
+    at: str
+    channel: str
+    source: str
+    medium: str
+    campaign: str
+    touchpoints: int
 
 
 class Credit(Struct, frozen=True, kw_only=True):
@@ -59,6 +70,7 @@ class ConversionStory(Struct, frozen=True, kw_only=True):
     currency: str | None
     is_cancelled: bool
     path: tuple[TouchStory, ...]
+    exposure_path: tuple[StepStory, ...]
     path_summary: str
     days_from_first: float
     visits: int
@@ -91,6 +103,7 @@ def conversion_story(versions: Sequence[ConversionRow], sent: Sent) -> Conversio
         currency=row.currency,
         is_cancelled=row.is_cancelled,
         path=tuple(map(_touch, row.path)),
+        exposure_path=tuple(map(_step, exposure_path(row.path))),
         path_summary=summary(row.path),
         days_from_first=round(days_from_first(row.path, row.occurred_at_ms), 2),
         visits=row.visits,
@@ -122,6 +135,13 @@ def _touch(touch: PathTouch) -> TouchStory:
         evidence=touch.evidence,
         is_direct=touch.is_direct,
     )
+
+
+def _step(step: Step) -> StepStory:
+    return StepStory(
+        at=rfc3339(step.at_ms), channel=step.channel, source=step.source, medium=step.medium, campaign=step.campaign,
+        touchpoints=step.touches,
+    )  # fmt: skip
 
 
 def _model(row: ConversionRow, model: Model, result: Result) -> ModelStory:

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.event import Consent, EmailDigests, Page, UserData
+from actors.event import Consent, EmailDigests, UserData
 from actors.visitor import VALUES_KEPT, Visitor, VisitorState
 from store import keys
 from store.records import STATE
@@ -93,17 +93,6 @@ async def test_of_each_identifier_only_the_newest_few_are_kept(make_world: MakeW
     world = make_world(ONE)
     await take(world, *(of_visitor(f"{number}", user={"gclid": f"g{number}"}) for number in range(20)))
     assert [known.value for known in state(world).seen["gclid"]] == [f"g{n}" for n in range(20 - VALUES_KEPT, 20)]
-
-
-async def test_first_and_last_touch_are_kept(make_world: MakeWorld, autojump_clock: Clock) -> None:
-    world = make_world(ONE)
-    for number, source in enumerate(("google", "newsletter", "meta")):
-        await take(world, of_visitor(f"{number}", page=Page(url=f"https://shop.example/?utm_source={source}")))
-        await trio.sleep(60)
-    found = state(world)
-    assert found.first_touch is not None
-    assert found.last_touch is not None
-    assert (found.first_touch.source, found.last_touch.source, found.visits) == ("google", "meta", 3)
 
 
 @pytest.mark.parametrize(

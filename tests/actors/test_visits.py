@@ -70,7 +70,7 @@ def test_a_touch_is_read_from_the_url_in_any_case_and_bounded() -> None:
         event(page=Page(url="https://x.example/?UTM_Source=A&utm_medium=b&fbclid=c&gclid=d#utm_campaign=e"))
     )
     assert touch is not None
-    assert (touch.source, touch.medium, touch.campaign, touch.click_id) == ("A", "b", "", "gclid=d")
+    assert (touch.source, touch.medium, touch.campaign, touch.click_id) == ("a", "b", "", "gclid=d")
     assert touch_of(event(page=Page(url=PLAIN))) is None
     assert touch_of(event()) is None
     assert len((touch_of(event(page=Page(url="https://x/?gclid=" + "g" * 9_999))) or touch).click_id) < 1_100

@@ -101,6 +101,7 @@ async def test_an_events_story_tells_its_credit(autojump_clock: MockClock, make_
     [story] = (await api_of(told).get("/api/events/shop/p-1")).json()["events"]
     assert story == told.json("explain", "p-1")
     assert story["conversion"]["path_summary"] == "email > paid_search"
+    assert [step["touchpoints"] for step in story["conversion"]["exposure_path"]] == [1, 1]
 
 
 BAD = {

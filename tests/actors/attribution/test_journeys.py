@@ -108,6 +108,10 @@ TABLE: dict[str, tuple[list[Event], list[str]]] = {
     ),
     "the first event of a visit may be any": ([page(0, "", GOOGLE, name="product_viewed")], ["organic_search"]),
     "another campaign in the middle of a visit": ([page(0, "", GOOGLE), page(1, UTM)], ["organic_search", "email"]),
+    "another campaign by the site's own names of parameters": (
+        [page(0, "?src=a"), page(1, "?src=b"), page(2, "?src=B"), page(3, "?utm_id=7")],
+        ["unassigned", "unassigned", "direct"],
+    ),
     "the same campaign in a later visit": ([page(0, UTM), page(60, UTM)], ["email", "email"]),
     "a click id of the page before it, which could not tell": (
         [page(0, "tea", "https://shop.example/?gclid=a", landing_query="gclid=a")], ["paid_search"],
@@ -139,7 +143,7 @@ async def test_an_event_makes_a_touchpoint_as_the_table_says(
     case: str, make_world: MakeWorld, autojump_clock: Clock
 ) -> None:
     events, channels = TABLE[case]
-    world = make_world(shop())
+    world = make_world(shop(parameter_aliases=(("utm_source", ("src",)),)))
     await take(world, *events)
     assert [row.channel for row in touches(world)] == channels
 
@@ -233,6 +237,14 @@ async def test_touchpoints_of_a_mail_address_are_reached_by_it_unless_another_cu
         world = make_world(shop())
         await take(world, clicked, bought)
         assert summary(only(world).path) == path
+
+
+async def test_a_journey_is_bound_by_its_first_landing_alone(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    shared = "?utm_source=pal&utm_medium=referral&gw_jid=j-1"
+    bought = order(9, source="server", user_data=UserData(), custom_data=CustomData(properties={"gw_jid": "j-1"}))
+    world = make_world(shop())
+    await take(world, page(0, shared), page(1, shared, visitor=OTHER), bought)
+    assert [(touch.at_ms, touch.label) for touch in only(world).path] == [(START_MS, "journey")]
 
 
 async def test_a_conversion_without_credit_says_why(make_world: MakeWorld, autojump_clock: Clock) -> None:
