@@ -15,6 +15,7 @@ from msgspec import Struct
 from actors.event import Consent, Event
 from actors.facts import NOTHING_MET, VisitorFacts
 from actors.graph import Graph
+from actors.settled import Settled
 from actors.snapshot import Snapshot
 from actors.traffic import Traffic
 from store.journey_records import GapFacts, TouchRow
@@ -51,6 +52,11 @@ class Message(Struct, frozen=True, tag=True):
         return None
 
     @property
+    def is_question(self) -> bool:
+        """Whether the actor that takes it only answers: its state stays as it is."""
+        return False
+
+    @property
     def otherwise(self) -> "tuple[Ref, Message] | None":
         """What is sent in its place if its turn fails."""
         return None
@@ -80,6 +86,7 @@ class VisitorView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     since_ms: int = 0
     is_joined: bool = False  # something but the visitor itself may be known of its identity
     named: dict[str, str] = {}
+    settled: Settled | None = None  # whose its events were lately
 
 
 class Processing(Struct, frozen=True, kw_only=True):

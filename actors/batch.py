@@ -68,14 +68,15 @@ class Batch:
 
     # --- what the runtime does around a turn ---
 
-    def actor(self, ref: Ref) -> Warm:
-        """The actor, from memory or from the store, marked as changed."""
+    def actor(self, ref: Ref, *, is_asked: bool = False) -> Warm:
+        """The actor, from memory or from the store, marked as changed unless it is only asked something."""
         try:
             found = self._warm.get(ref, self._txn)
         except Unreadable:
             found, raw = self._warm.blank(ref, self._txn)
             self.quarantine("state", found.state_key, raw)
-        self._touched[found.state_key] = found
+        if not is_asked:
+            self._touched[found.state_key] = found
         self._current = found
         return found
 

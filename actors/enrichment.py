@@ -78,7 +78,9 @@ def of_identity(user: UserData, state: IdentityState, now_ms: int, max_age_ms: i
     added: dict[str, Any] = {}
     learnt: dict[str, Learnt] = {}
     for group in GROUPS:
-        if any(getattr(user, field) is not None for field in group):
+        if not any([field in state.values for field in group]):
+            continue
+        if any([getattr(user, field) is not None for field in group]):
             continue
         found = {field: _newest(state.values.get(field, ())) for field in group if field in state.values}
         given = {field: value for field, value in found.items() if value is not None}
@@ -94,6 +96,15 @@ def of_identity(user: UserData, state: IdentityState, now_ms: int, max_age_ms: i
         added |= clicks
         learnt |= {field: Learnt("identity", one.source, one.at_ms) for field, one in clicks_from.items()}
     return added, learnt
+
+
+def is_steady(state: IdentityState) -> bool:
+    """Whether what a person gave is the same whichever value was given again last."""
+    for group in GROUPS:
+        values = [one for field in group for one in state.values.get(field, ())]
+        if len(values) > len(group) or len({one.last_at_ms for one in values}) > 1:
+            return False
+    return True
 
 
 def _newest(values: Iterable[Value]) -> Value | None:

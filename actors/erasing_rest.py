@@ -95,6 +95,7 @@ def _shared_visitor(eraser: Eraser, key: bytes) -> None:
         for field, known in state.seen.items()
         if (kept := [one for one in known if not eraser.person.is_known_by(one.value)])
     }
+    state.settled = None
     eraser.rewrite_state(key, row, msgspec.msgpack.encode(state))
 
 

@@ -71,10 +71,16 @@ def names_nobody(event: Event) -> bool:
         and user.phone is None
         and user.klaviyo_id is None
         and user.kx is None
-        and data.order_id is None
-        and data.checkout_token is None
-        and data.subscription_id is None
-        and data.lead_id is None
+        and not has_leads(data)
+    )
+
+
+def has_leads(data: CustomData) -> bool:
+    return (
+        data.order_id is not None
+        or data.checkout_token is not None
+        or data.subscription_id is not None
+        or data.lead_id is not None
     )
 
 

@@ -15,14 +15,15 @@ import msgspec
 
 from actors.actor import Actor, Arrived, Message, Position, Processing, Ref, Turn
 from actors.cases import Case, case_of, lead, rules_of, share
-from actors.enrichment import CLICKS, TRAITS, of_identity
+from actors.enrichment import CLICKS, TRAITS, Added, is_steady, of_identity
 from actors.event import Event, is_bot, is_test
 from actors.graph import DEVICE, MERGE
-from actors.identifying import FOUNDS, JOINS, VISITOR, Named, names_nobody
-from actors.identity_state import IdentityState, Merge, Today, Value, ids_of, merged, visitors_of, with_value
+from actors.identifying import FOUNDS, JOINS, VISITOR, Named, has_leads, names_nobody
+from actors.identity_state import IdentityState, Merge, Today, Value, has_news, ids_of, merged, visitors_of, with_value
 from actors.resolving import Plan, resolve
+from actors.settled import Mark, Settled, digest_of, settled_after
 from actors.splitting import MERGE_ID, undone
-from actors.visitor import Joined
+from actors.visitor import Joined, Settles
 from store import keys
 from store.identifiers import IDENTITY
 from store.identity_records import IdentifierRow
@@ -58,6 +59,28 @@ class Joining(_OfCase, frozen=True, kw_only=True):
 
     plan: Plan
     parts: dict[str, IdentityState]
+
+
+class Recurring(Message, frozen=True):
+    """A further event of one of this identity's visitors, which names what was named before."""
+
+    processing: Processing
+
+    @property
+    def carried(self) -> Event:
+        return self.processing.event
+
+    @property
+    def position(self) -> Position:
+        return self.processing.at
+
+    @property
+    def is_question(self) -> bool:
+        return True
+
+    @property
+    def otherwise(self) -> tuple[Ref, Message]:
+        return Ref(Identity.kind, ""), Unresolved(self.processing)
 
 
 class Absorbed(Message, frozen=True, kw_only=True):
@@ -98,10 +121,14 @@ class Identity(Actor[IdentityState]):
     def id(self) -> str:
         return self.key.rpartition("\x1f")[2]
 
-    def receive(self, message: Arrived | Resolving | Joining | Absorbed | Restored | Unresolved, turn: Turn) -> None:
+    def receive(
+        self, message: Arrived | Recurring | Resolving | Joining | Absorbed | Restored | Unresolved, turn: Turn
+    ) -> None:
         match message:
             case Arrived():
                 self._split(message, turn)
+            case Recurring():
+                self._recur(message.processing, turn)
             case Restored():
                 self.state = message.state
             case Resolving():
@@ -130,6 +157,14 @@ class Identity(Actor[IdentityState]):
         else:
             turn.send(ref_of(site, plan.identity), Joining(case=case, plan=plan, parts=parts))
 
+    def _recur(self, processing: Processing, turn: Turn) -> None:
+        """What was settled holds for as long as the visitor is this identity's."""
+        visitor = processing.event.user_data.anonymous_id
+        if any(one.form == visitor for one in self.state.values.get(VISITOR, ())):
+            self._route_known(processing, turn)
+        else:
+            look_up(processing, turn)
+
     def _split(self, message: Arrived, turn: Turn) -> None:
         """Undoes the merge that the event names. A merge that is undone already, or whose identity went on into another
         meanwhile, changes nothing here."""
@@ -137,6 +172,7 @@ class Identity(Actor[IdentityState]):
         wanted = event.custom_data.properties.get(MERGE_ID)
         merge = next((one for one in self.state.merges if one.id == wanted), None)
         if merge is not None:
+            self._tell(event.site, turn)
             self.state, back = undone(self.state, self.id, merge, event.site, turn)
             turn.send(ref_of(event.site, merge.merged), Restored(state=back))
         turn.seen(event)
@@ -165,19 +201,40 @@ class Identity(Actor[IdentityState]):
         event = case.processing.event
         is_anonymous = self.is_blank and not plan.merges and all(one.kind == VISITOR for one in plan.links)
         joined: list[str] = []
+        has_told = False
         if not is_anonymous:
-            before = set(visitors_of(self.state))
+            before = self.state
             self.state = self._after(case, plan, parts, turn)
-            joined = sorted(set(visitors_of(self.state)) - before)
-            for visitor in joined:
-                turn.send(Ref("visitor", f"{event.site}\x1f{visitor}"), Joined())
+            joined = sorted(set(visitors_of(self.state)) - set(visitors_of(before)))
+            has_told = bool(joined) or has_news(before, self.state)
+            if has_told:
+                self._tell(event.site, turn)
         if plan.merges or joined:
             turn.identity_changed(event.site, ids_of(self.state, self.id), visitors_of(self.state))
         founder = case.founders.get(self.id) if self.is_blank else None
         lead(event, self.id, turn, founder[0] if founder is not None else "")
         if plan.is_shared:
             share(event, turn)
+        self._settle(case, plan, None if has_told else case.processing.visitor.settled, turn)
         self._route(case, plan, turn)
+
+    def _tell(self, site: str, turn: Turn) -> None:
+        """What was settled with its visitors has to be looked up again."""
+        for visitor in visitors_of(self.state):
+            turn.send(Ref("visitor", f"{site}\x1f{visitor}"), Joined())
+
+    def _settle(self, case: Case, plan: Plan, before: Settled | None, turn: Turn) -> None:
+        """Where nothing is in doubt, further events of the visitor that name the same need no looking up."""
+        processing, event = case.processing, case.processing.event
+        visitor = event.user_data.anonymous_id
+        is_doubtful = not plan.is_sure or plan.is_conflict or plan.is_shared or plan.left_aside or case.is_shared
+        visitors = visitors_of(self.state)
+        if is_doubtful or self.is_blank or processing.is_merged or visitor not in visitors or not is_steady(self.state):
+            return
+        is_alone = visitors == [visitor] and not self._adds(event, turn)[0]
+        mark = Mark(digest_of(event.user_data), is_alone)
+        settled = settled_after(before, self.id, mark, event.received_at_ms)
+        turn.send(Ref("visitor", f"{event.site}\x1f{visitor}"), Settles(settled))
 
     def _after(self, case: Case, plan: Plan, parts: Mapping[str, IdentityState], turn: Turn) -> IdentityState:
         event = case.processing.event
@@ -244,27 +301,35 @@ class Identity(Actor[IdentityState]):
         return state
 
     def _route(self, case: Case, plan: Plan, turn: Turn) -> None:
-        processing, event = case.processing, case.processing.event
+        processing = case.processing
         if case.is_shared or plan.is_conflict:
             alone = () if case.is_shared else tuple(visitors_of(self.state))
             turn.route(msgspec.structs.replace(processing, identity=self.id, visitors=alone, added={}, added_from={}))
             return
-        max_age_ms = rules_of(turn, event.site).max_age_ms
         if self.is_blank:
             turn.route(processing)
             return
+        self._route_known(processing, turn, is_sure=plan.is_sure)
+
+    def _route_known(self, processing: Processing, turn: Turn, *, is_sure: bool = True) -> None:
+        """With what the person gave before."""
         added, learnt = processing.added, processing.added_from
-        if plan.is_sure and max_age_ms and not event.is_internal:
-            has_visitor = event.user_data.anonymous_id is not None
-            found, found_from = of_identity(
-                event.user_data, self.state, event.received_at_ms, max_age_ms, has_visitor=has_visitor
-            )
-            added, learnt = {**found, **added}, {**found_from, **learnt}
+        if is_sure:
+            found, found_from = self._adds(processing.event, turn)
+            if found:
+                added, learnt = {**found, **added}, {**found_from, **learnt}
         turn.route(
             msgspec.structs.replace(
                 processing, identity=self.id, visitors=tuple(visitors_of(self.state)), added=added, added_from=learnt
             )
         )
+
+    def _adds(self, event: Event, turn: Turn) -> Added:
+        max_age_ms = rules_of(turn, event.site).max_age_ms
+        if not max_age_ms or event.is_internal:
+            return {}, {}
+        has_visitor = event.user_data.anonymous_id is not None
+        return of_identity(event.user_data, self.state, event.received_at_ms, max_age_ms, has_visitor=has_visitor)
 
 
 def ref_of(site: str, identity: str) -> Ref:
@@ -279,6 +344,22 @@ def identify(processing: Processing, turn: Turn) -> None:
     if is_plain or is_test(event) or is_bot(event):
         turn.route(processing)
         return
+    settled = view.settled
+    is_further = settled is not None and not has_leads(event.custom_data) and not processing.is_merged
+    mark = settled.mark(event) if settled is not None and is_further else None
+    if settled is None or mark is None:
+        look_up(processing, turn)
+    elif mark.is_alone:
+        visitor = event.user_data.anonymous_id
+        visitors = (visitor,) if visitor is not None else ()
+        turn.route(msgspec.structs.replace(processing, identity=settled.identity, visitors=visitors))
+    else:
+        turn.send(ref_of(event.site, settled.identity), Recurring(processing))
+
+
+def look_up(processing: Processing, turn: Turn) -> None:
+    """Whose the event is, by all that it names."""
+    event = processing.event
     case = case_of(processing, turn)
     asked = tuple(dict.fromkeys([*(one.identity for one in case.named if one.identity is not None), *case.led]))
     if not asked:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.identifying import LIMITS, LINKED, VISITOR, Limit
+from actors.settled import SETTLED_MS
 
 KEPT = 5  # values of a kind that is never looked up, for each origin
 MERGES_KEPT = 200
@@ -78,6 +79,16 @@ def standards(state: IdentityState, kind: str) -> dict[str, int]:
 
 def visitors_of(state: IdentityState) -> list[str]:
     return sorted(standards(state, VISITOR))
+
+
+def has_news(before: IdentityState, after: IdentityState) -> bool:
+    """Whether something is known now that was not known lately."""
+    last = {kind: max(one.last_at_ms for one in values) for kind, values in before.values.items() if values}
+    return any(
+        max(one.last_at_ms for one in values) > last.get(kind, 0) + SETTLED_MS
+        for kind, values in after.values.items()
+        if values
+    )
 
 
 def ids_of(state: IdentityState, own: str) -> list[str]:

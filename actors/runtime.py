@@ -303,7 +303,7 @@ class Core:
             return False
         started = self._stopwatch()
         try:
-            actor = batch.actor(ref).actor
+            actor = batch.actor(ref, is_asked=message is not None and message.is_question).actor
             if message is None:
                 actor.alarm(batch)
             else:

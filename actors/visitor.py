@@ -31,6 +31,7 @@ from actors.identity import is_blocked
 from actors.ip import Activity
 from actors.link import Clicked, link_key
 from actors.order import Copied, Opened
+from actors.settled import Settled
 from actors.touching import link_told
 from actors.traffic import told_by
 from actors.visits import Visit, covers, time_of
@@ -61,6 +62,12 @@ class Joined(Message, frozen=True, kw_only=True):
     is_shared: bool = False
 
 
+class Settles(Message, frozen=True):
+    """Whose the visitor's events are, as long as they name nothing new."""
+
+    settled: Settled
+
+
 class VisitorState(ConsentState, Struct, kw_only=True, omit_defaults=True):
     first_seen_at_ms: int = 0
     last_seen_at_ms: int = 0
@@ -75,6 +82,7 @@ class VisitorState(ConsentState, Struct, kw_only=True, omit_defaults=True):
     journey: Journey | None = None
     is_joined: bool = False  # its identity is more than this visitor, or has an identifier
     is_shared: bool = False
+    settled: Settled | None = None
     is_asked: bool = False  # False: of a store from before identities, which know nothing of it yet
     rotations: int = 0  # visitor ids that its browser was given before it within a day, each for another person
 
@@ -84,7 +92,7 @@ class Visitor(Actor[VisitorState]):
     number: ClassVar[int] = 1
     state_type: ClassVar[type[Any]] = VisitorState
 
-    def receive(self, message: Arrived | Held | Joined, turn: Turn) -> None:
+    def receive(self, message: Arrived | Held | Joined | Settles, turn: Turn) -> None:
         match message:
             case Arrived():
                 self._arrived(message, turn)
@@ -93,6 +101,9 @@ class Visitor(Actor[VisitorState]):
             case Joined():
                 self.state.is_joined = True
                 self.state.is_shared = self.state.is_shared or message.is_shared
+                self.state.settled = None
+            case Settles():
+                self.state.settled = message.settled
         if self.state.held:
             self._end_holds(turn)
 
@@ -183,7 +194,9 @@ class Visitor(Actor[VisitorState]):
                 state.is_joined = state.is_joined or turn.graph.is_joined(event.site, event.user_data.anonymous_id)
         if state.is_shared:
             return {"visitor": VisitorView(since_ms=state.first_seen_at_ms, is_joined=True)}
-        view = VisitorView(since_ms=state.first_seen_at_ms, is_joined=state.is_joined, named=named)
+        view = VisitorView(
+            since_ms=state.first_seen_at_ms, is_joined=state.is_joined, named=named, settled=state.settled
+        )
         added, learnt = self._added(event, turn)
         return {"visitor": view, "added": added, "added_from": learnt}
 
