@@ -228,6 +228,7 @@ def _decided(decision: Decision) -> DecidedRow:
         sample_rate=decision.sample_rate,
         has_content=decision.content is not None,
         words=decision.words,
+        consent=decision.consent,
     )
 
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from actors.consent import refusal, stricter
 from actors.content import read_content, with_content
 from actors.destinations.base import Destination
-from actors.event import Consent, Event
+from actors.event import PURPOSES, Consent, Event
 from actors.facts import Facts
 from actors.pacing import age_s
 from actors.routing import Asking, NotRouted, decide_one, facts_of, kept_from, standing_of
@@ -80,15 +80,21 @@ def _anew(one: Candidate, event: Event, site: Site, destination: Destination) ->
     found = decide_one(Asking(event, event.consent, site, facts), destination)
     if found.reason is not None:
         return Replayed(outcome=found.reason)
-    decided = DecidedRow(route=found.route, sample_rate=found.sample_rate, has_content=found.content is not None)
+    decided = DecidedRow(
+        route=found.route,
+        sample_rate=found.sample_rate,
+        has_content=found.content is not None,
+        consent=found.consent,
+    )
     return _formed(event, found.content, decided)
 
 
 def _as_then(one: Candidate, event: Event, site: Site, destination: Destination) -> Replayed:
-    """The route of then may be gone: what the destination needs by itself is asked all the same."""
+    """What the destination needs is asked, what the route asked for then, and what it asks for now if it is there."""
     decided = one.decided or DecidedRow()
     route = next((route for route in site.routes if route.id == decided.route), None)
-    more = route.consent if route is not None else ()
+    asked = (*decided.consent, *(route.consent if route is not None else ()))
+    more = tuple(purpose for purpose in PURPOSES if purpose in asked)
     reason = kept_from(event, destination, site)
     changes = read_content(one.row.content) if one.row.content is not None else None
     if reason is None and not (changes is not None and changes.is_stripped and destination.takes_anonymous):

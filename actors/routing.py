@@ -17,7 +17,7 @@ from actors import consent as consents
 from actors.compiled_routes import CompiledRoute
 from actors.content import content_of
 from actors.destinations.base import Destination
-from actors.event import Consent, Event, is_bot, is_test
+from actors.event import Consent, Event, Purpose, is_bot, is_test
 from actors.expressions import Budget, Failed
 from actors.facts import NOTHING_MET, AttributionFacts, Facts, Handed, VisitorFacts
 from actors.filters import EVENT_BUDGET_US
@@ -55,6 +55,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     sample_rate: float = 1.0  # of the share that the event stands for
     content: bytes | None = None  # what the route's transformation made of it, where it has one
     words: str = ""  # of a filter or transformation that failed; no value of the event
+    consent: tuple[Purpose, ...] = ()  # that the route asks for besides; none where nobody is in what goes out
 
 
 class Asking:
@@ -179,6 +180,8 @@ def decide_one(asking: Asking, destination: Destination) -> Decision:
     is_stripped = route.strip and destination.takes_anonymous and reason in ("consent_denied", "consent_unknown")
     if is_stripped:
         reason = None
+    elif route.consent:
+        decided = msgspec.structs.replace(decided, consent=route.consent)
     if reason is None and not is_kept(event, route.sample, route.id, conversions):
         reason = "sampled"
     if reason is not None:

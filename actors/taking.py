@@ -26,7 +26,7 @@ from actors.work import Settled, Work, dropped, event_to_send, left_out, taken_b
 from store import keys
 from store.env import Store
 from store.outbox import Due, due, strays, waiting_of
-from store.records import EventRow
+from store.records import DecidedRow, EventRow
 from store.replays import cancelled
 from store.retention import read_clock
 
@@ -228,8 +228,8 @@ class Taker:
         work.taken_at_s = trio.current_time()
         work.consent = _stricter(row.event, event.consent, consents)
         if work.consent != event.consent:
-            was_denied, event = self._destination.denied(event), msgspec.structs.replace(event, consent=work.consent)
-            if (purpose := self._destination.denied(event)) is not None and was_denied is None:
+            was_denied, event = self._denied(row, event), msgspec.structs.replace(event, consent=work.consent)
+            if (purpose := self._denied(row, event)) is not None and was_denied is None:
                 words = f"the visitor has withdrawn consent ({purpose})"
                 return dropped(work, self._destination.id, "consent_withdrawn", words, now_ms)
         if (late := self._late(work, event, now_ms)) is not None:
@@ -246,11 +246,22 @@ class Taker:
         if row.event is None or row.body is None:
             return None
         content = row.delivery.content if row.delivery is not None else None
-        decided = row.delivery.decided if row.delivery is not None else None
-        decided = decided or row.event.decided.get(self._destination.id)
+        decided = self._decided(row)
         if content is None and decided is not None and decided.has_content:
             return None
         return event_to_send(row.event, row.body, content)
+
+    def _denied(self, row: Due, event: Event) -> str | None:
+        """A purpose that the destination needs, or the route that decided, and the event denies."""
+        decided = self._decided(row)
+        asked = decided.consent if decided is not None else ()
+        more = (purpose for purpose in asked if getattr(event.consent, purpose, None) == "denied")
+        return self._destination.denied(event) or next(more, None)
+
+    def _decided(self, row: Due) -> DecidedRow | None:
+        """By which route it goes, where it is not the default one."""
+        replayed = row.delivery.decided if row.delivery is not None else None
+        return replayed or (row.event.decided.get(self._destination.id) if row.event is not None else None)
 
     def _called_off(self, row: Due, jobs: Collection[int]) -> Settled | None:
         """What becomes of a delivery whose replay was cancelled before it went out."""

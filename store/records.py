@@ -52,6 +52,7 @@ class DecidedRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sample_rate: float = 1.0  # figures are scaled by 1 / this
     has_content: bool = False  # the route changes it: what goes out is with the delivery
     words: str = ""  # how a filter or transformation failed
+    consent: tuple[str, ...] = ()  # purposes that the route asks for besides its destination
 
 
 class Learnt(Struct, frozen=True, array_like=True):

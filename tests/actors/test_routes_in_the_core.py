@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import trio.testing
 
-from actors.event import CustomData, Page, UserData
+from actors.event import Consent, CustomData, Page, UserData
 from actors.routes import EventName, Remove, Route, Sample, Set
 from actors.snapshot import Snapshot
 from gateway import replays
@@ -157,13 +157,13 @@ async def test_a_disabled_destination_keeps_its_queue(make_world: Any, autojump_
 # --- replays -------------------------------------------------------------------------------------------------------
 
 
-async def dropped(make_world: Any, *routes: Route) -> tuple[World, FakeSender]:
-    """A world in which the platform refused one event that the renaming route had sent."""
+async def dropped(make_world: Any, *routes: Route, then: Route = RENAMED) -> tuple[World, FakeSender]:
+    """A world in which the platform refused one event that the route of then had sent."""
     sender = FakeSender("drop")
-    world: World = make_world(published(RENAMED), {"one": sender}, has_replays=True)
+    world: World = make_world(published(then), {"one": sender}, has_replays=True)
     text = msgspec.json.encode({"shop": ["one (test)"]}).decode()
     await versions.publish(world.store, world.writer, at_ms=1, fingerprint=text, summary=text)
-    world.take(viewed())
+    world.take(msgspec.structs.replace(viewed(), user_data=UserData(anonymous_id=VISITOR)))
     assert await world.run_for(5)
     world.restart(published(*routes, version=8))
     sender.sent.clear()
@@ -200,6 +200,16 @@ async def test_a_replay_as_decided_goes_in_the_form_of_then(make_world: Any, aut
     world, sender = await dropped(make_world, Route(id="none", destination="one", filter="false"))
     assert (await replay(world, is_as_decided=True)).counts == {"queued": 1}
     assert sender.sent[0].events[0]["event_name"] == "big"
+
+
+async def test_a_replay_as_decided_asks_what_the_route_of_then_asked(make_world: Any, autojump_clock: Clock) -> None:
+    asking = Route(id="asks", destination="one", consent=("analytics",))
+    world, _ = await dropped(make_world, Route(id="other", destination="one"), then=asking)
+    denied = Consent(analytics="denied")
+    user, now_ms = UserData(anonymous_id=VISITOR), world.clock.now_ms() + 1_000
+    world.take(event("b", "search_performed", user_data=user, consent=denied, occurred_at_ms=now_ms))
+    await world.settle()
+    assert (await replay(world, is_as_decided=True)).counts == {"consent_denied": 1}
 
 
 async def test_a_replay_as_decided_asks_for_consent_all_the_same(make_world: Any, autojump_clock: Clock) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from actors.consent import stricter
 from actors.event import PURPOSES, Consent, UserData
+from actors.routes import Route
 from store import keys
 from tests.support.making import VISITOR, event, site, snapshot
 from tests.support.platform import FakeSender, Single, answer, failure
@@ -53,6 +54,16 @@ async def test_what_waits_for_a_retry_is_dropped_when_its_visitor_withdraws(
     assert found is not None
     assert (found.status, found.reason, found.tries) == ("dropped", "consent_withdrawn", 1)
     assert found.words == f"the visitor has withdrawn consent ({purpose})"
+    assert world.senders["one"].ids() == ["a"]
+
+
+async def test_what_its_route_asks_for_can_be_withdrawn_too(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    route = Route(id="both", destination="one", consent=("analytics",))
+    world = make_world(snapshot(site(Single(id="one"), routes=(route,))), {"one": FakeSender(failure())})
+    await denied_meanwhile(world, marketing="granted", analytics="denied")
+    found = world.delivery("a", "one").row
+    assert found is not None
+    assert (found.reason, found.words) == ("consent_withdrawn", "the visitor has withdrawn consent (analytics)")
     assert world.senders["one"].ids() == ["a"]
 
 
