@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from msgspec.structs import astuple
+
 from actors.event import CustomData, Event
 
 NAME_CHARS: Final = 128  # of an event's name or id, and of a property's name
@@ -34,10 +36,9 @@ def fault_of(event: Event) -> str | None:
 
 def _faults(event: Event) -> Iterator[str]:
     for group in (event.page, event.user_data, event.custom_data):
-        for name in group.__struct_fields__:
-            value = getattr(group, name)
-            if isinstance(value, str) and len(value) > TEXT_CHARS:
-                yield f"{name}: the text is too long"
+        for number, value in enumerate(astuple(group)):  # far faster than asking for each by its name
+            if value is not None and isinstance(value, str) and len(value) > TEXT_CHARS:
+                yield f"{group.__struct_fields__[number]}: the text is too long"
     custom = event.custom_data
     if custom.currency is not None and not (is_currency(custom.currency) and custom.currency.isupper()):
         yield "custom_data.currency: no ISO 4217 currency code in upper case"

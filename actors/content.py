@@ -41,12 +41,13 @@ def content_of(before: Event, after: Event, *, is_stripped: bool = False) -> byt
         for name in ("event_name", "occurred_at_ms", "action_source", "page", "custom_data")
         if getattr(after, name) != getattr(before, name)
     }
-    user = {
-        name: getattr(after.user_data, name)
-        for name in UserData.__struct_fields__
-        if getattr(after.user_data, name) != getattr(before.user_data, name)
-    }
+    user = _differences(before.user_data, after.user_data) if after.user_data != before.user_data else {}
     return _encoder.encode(Content(**changes, user_data=user, is_stripped=is_stripped))
+
+
+def _differences(before: UserData, after: UserData) -> dict[str, Any]:
+    names = UserData.__struct_fields__
+    return {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}
 
 
 def read_content(raw: bytes) -> Content | None:
