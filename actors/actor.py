@@ -97,7 +97,7 @@ class Processing(Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     consent: Consent = Consent()
     consent_from: str = ""  # event, visitor, identity; empty: nothing is known
-    consent_version: int = 0  # of what its visitor had said by then
+    consent_version: int = 0  # of what its visitor, or its identity, had said by then
     released: bytes = b""  # key of its row, where it was routed before and some of it was held for a choice
     is_last: bool = True  # what nobody has answered by now is not waited for
     order: str | None = None

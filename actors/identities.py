@@ -15,11 +15,14 @@ import msgspec
 
 from actors.actor import Actor, Arrived, Message, Position, Processing, Ref, Turn
 from actors.cases import Case, case_of, lead, rules_of, share
+from actors.consent import is_refused
 from actors.enrichment import CLICKS, TRAITS, Added, is_steady, of_identity
 from actors.event import Event, is_bot, is_test
 from actors.graph import DEVICE, MERGE
+from actors.hearing import consented, heard, tell_visitors
 from actors.identifying import FOUNDS, JOINS, VISITOR, Named, has_leads, names_nobody
 from actors.identity_state import IdentityState, Merge, Today, Value, has_news, ids_of, merged, visitors_of, with_value
+from actors.person_consent import Stated
 from actors.resolving import Plan, resolve
 from actors.settled import Mark, Settled, digest_of, settled_after
 from actors.splitting import MERGE_ID, undone
@@ -121,8 +124,14 @@ class Identity(Actor[IdentityState]):
     def id(self) -> str:
         return self.key.rpartition("\x1f")[2]
 
+    @property
+    def site(self) -> str:
+        return self.key.partition("\x1f")[0]
+
     def receive(
-        self, message: Arrived | Recurring | Resolving | Joining | Absorbed | Restored | Unresolved, turn: Turn
+        self,
+        message: Arrived | Recurring | Resolving | Joining | Absorbed | Restored | Stated | Unresolved,
+        turn: Turn,
     ) -> None:
         match message:
             case Arrived():
@@ -131,6 +140,9 @@ class Identity(Actor[IdentityState]):
                 self._recur(message.processing, turn)
             case Restored():
                 self.state = message.state
+                tell_visitors(self.state, self.site, turn)
+            case Stated():
+                self.state = heard(self.state, message, self.site, turn)
             case Resolving():
                 self._asked(message, turn)
             case Joining():
@@ -174,6 +186,7 @@ class Identity(Actor[IdentityState]):
         if merge is not None:
             self._tell(event.site, turn)
             self.state, back = undone(self.state, self.id, merge, event.site, turn)
+            tell_visitors(self.state, event.site, turn)
             turn.send(ref_of(event.site, merge.merged), Restored(state=back))
         turn.seen(event)
         turn.route(Processing(event=event, at=message.at, identity=self.id))
@@ -211,6 +224,8 @@ class Identity(Actor[IdentityState]):
                 self._tell(event.site, turn)
         if plan.merges or joined:
             turn.identity_changed(event.site, ids_of(self.state, self.id), visitors_of(self.state))
+            if self.state.said:
+                tell_visitors(self.state, event.site, turn)
         founder = case.founders.get(self.id) if self.is_blank else None
         lead(event, self.id, turn, founder[0] if founder is not None else "")
         if plan.is_shared:
@@ -246,9 +261,11 @@ class Identity(Actor[IdentityState]):
         )
         for other, key in plan.merges:
             state = self._merge(state, other, parts[other], key, event, turn)
+        is_known = not is_refused(consented(case.processing, state).consent)
         for one in plan.links:
-            state = self._link(state, one, event, turn)
-        if not plan.is_conflict and not case.is_shared:
+            if is_known or one.kind == VISITOR:  # of one who refuses no more than who is meant
+                state = self._link(state, one, event, turn)
+        if is_known and not plan.is_conflict and not case.is_shared:
             state = _noted(state, event, self.id)
         return self._watched(state, case, turn)
 
@@ -301,7 +318,10 @@ class Identity(Actor[IdentityState]):
         return state
 
     def _route(self, case: Case, plan: Plan, turn: Turn) -> None:
-        processing = case.processing
+        processing = consented(case.processing, self.state)
+        if is_refused(processing.consent):
+            turn.route(msgspec.structs.replace(processing, identity=self.id, added={}, added_from={}))
+            return
         if case.is_shared or plan.is_conflict:
             alone = () if case.is_shared else tuple(visitors_of(self.state))
             turn.route(msgspec.structs.replace(processing, identity=self.id, visitors=alone, added={}, added_from={}))

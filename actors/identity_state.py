@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.identifying import LIMITS, LINKED, VISITOR, Limit
+from actors.person_consent import Word
 from actors.settled import SETTLED_MS
 
 KEPT = 5  # values of a kind that is never looked up, for each origin
@@ -66,6 +67,7 @@ class IdentityState(Struct, kw_only=True, omit_defaults=True):
     merged_into: str = ""
     today: dict[str, Today] = {}  # of identifiers, by kind and value
     rows: tuple[bytes, ...] = ()
+    said: dict[str, Word] = {}  # about consent, by visitor
 
 
 def standards(state: IdentityState, kind: str) -> dict[str, int]:
@@ -138,6 +140,7 @@ def merged(state: IdentityState, other: IdentityState, merge: Merge) -> Identity
         apart=tuple(sorted({*state.apart, *other.apart})),
         today={**other.today, **state.today},
         rows=tuple(dict.fromkeys((*state.rows, *other.rows))),
+        said={**state.said, **other.said},
     )
 
 
@@ -154,12 +157,19 @@ def split(state: IdentityState, own: str, merge: Merge) -> tuple[IdentityState, 
         merges=tuple(one for one in state.merges if one not in theirs and one is not merge),
         apart=tuple(sorted({*state.apart, merge.merged})),
         rows=(),
+        said=_said_by(stay, state),
     )
     back = IdentityState(
         first_at_ms=merge.merged_first_at_ms, last_at_ms=merge.merged_last_at_ms, values=_filled(go), merges=theirs,
-        apart=(own,),
+        apart=(own,), said=_said_by(go, state),
     )  # fmt: skip
     return kept, back
+
+
+def _said_by(values: Mapping[str, tuple[Value, ...]], state: IdentityState) -> dict[str, Word]:
+    """What these values' visitors have said."""
+    visitors = {one.standard for one in values.get(VISITOR, ())}
+    return {visitor: word for visitor, word in state.said.items() if visitor in visitors}
 
 
 def _under(identity: str, merges: Iterable[Merge]) -> set[str]:

@@ -34,8 +34,9 @@ UNAVAILABLE, REQUEST_TIMEOUT = 503, 408
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
-    """A delivery that was asked for. `event`: as it would be sent by a route that transforms nothing; `stated`: its
-    visitor's consent now; `facts`: what was known beside the event; `decided`: by which route it went then."""
+    """A delivery that was asked for. `event`: as it would be sent by a route that transforms nothing; `stated`: what
+    its visitor and its person say now; `facts`: what was known beside the event; `decided`: by which route it went
+    then."""
 
     event: Event
     received_at_ms: int

@@ -16,7 +16,7 @@ from actors.event import Consent, Event
 from actors.replay import Candidate, Outcome, Replayed, decide
 from actors.routing import facts_then
 from actors.snapshot import Site
-from actors.withdrawal import stated
+from actors.withdrawal import said
 from actors.work import event_to_send
 from store import keys
 from store.asked import Asked, Page, read_asked
@@ -60,12 +60,11 @@ def look(
     `claim`: keeps a delivery that waits for its next attempt from being sent; False: it is under way already.
     """
     page = read_asked(store, job, most)
-    visitors = {one.event.visitor_id for one in page.asked if one.event.visitor_id is not None}
-    consents = stated(store, site.id, visitors)
+    consents = said(store, site.id, [one.event for one in page.asked])
     chosen = [Chosen(outcome="unreadable", key=key, event_id="") for key in page.unreadable]
     for one in page.asked:
         event = event_to_send(one.event, one.body) if one.body is not None else None
-        found = _decided(one, event, job, site, destination, now_ms, consents.get(one.event.visitor_id or ""))
+        found = _decided(one, event, job, site, destination, now_ms, consents.of(one.event))
         if found.outcome == "queued" and one.old_outbox_key is not None and not claim(one.old_outbox_key):
             found = Replayed(outcome="in_queue")
         move = _move(one, job, now_ms, found) if found.outcome == "queued" else None

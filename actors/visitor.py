@@ -24,13 +24,14 @@ from actors.consent_record import Changed, change_of
 from actors.consent_state import ConsentState
 from actors.contacts import TOUCHES_KEPT, Contact, Journey, facts_of, meet, note, recorded, touchpoint
 from actors.enrichment import LIFETIMES_MS, Added, of_visitor
-from actors.event import Event, UserData, is_bot, is_browser, is_test
+from actors.event import Consent, Event, UserData, happened_at_ms, is_bot, is_browser, is_test
 from actors.facts import NOTHING_MET, VisitorFacts
 from actors.holds import Held, Hold, end, next_end_ms
 from actors.identity import is_blocked
 from actors.ip import Activity
 from actors.link import Clicked, link_key
 from actors.order import Copied, Opened
+from actors.person_consent import SILENT, OfPerson, Stated, Word, filled, word_of
 from actors.settled import Settled
 from actors.touching import link_told
 from actors.traffic import told_by
@@ -84,6 +85,7 @@ class VisitorState(ConsentState, Struct, kw_only=True, omit_defaults=True):
     is_shared: bool = False
     settled: Settled | None = None
     is_asked: bool = False  # False: of a store from before identities, which know nothing of it yet
+    person: Word = SILENT  # what the same person states at other visitors
     rotations: int = 0  # visitor ids that its browser was given before it within a day, each for another person
 
 
@@ -92,16 +94,16 @@ class Visitor(Actor[VisitorState]):
     number: ClassVar[int] = 1
     state_type: ClassVar[type[Any]] = VisitorState
 
-    def receive(self, message: Arrived | Held | Joined | Settles, turn: Turn) -> None:
+    def receive(self, message: Arrived | Held | Joined | OfPerson | Settles, turn: Turn) -> None:
         match message:
             case Arrived():
                 self._arrived(message, turn)
             case Held():
                 self.state.held.append(message.hold)
             case Joined():
-                self.state.is_joined = True
-                self.state.is_shared = self.state.is_shared or message.is_shared
-                self.state.settled = None
+                self._joined(message, turn)
+            case OfPerson():
+                self._told(message, turn)
             case Settles():
                 self.state.settled = message.settled
         if self.state.held:
@@ -109,6 +111,31 @@ class Visitor(Actor[VisitorState]):
 
     def alarm(self, turn: Turn) -> None:
         self._end_holds(turn)
+
+    def _joined(self, message: Joined, turn: Turn) -> None:
+        """What a visitor of several persons states is none of theirs, and what a person states elsewhere not its."""
+        state = self.state
+        state.is_joined, state.settled = True, None
+        state.is_shared = state.is_shared or message.is_shared
+        if state.is_shared:
+            state.person = SILENT
+        elif state.consent != Consent():
+            self._tell_person(turn)
+
+    def _told(self, message: OfPerson, turn: Turn) -> None:
+        """What the person takes back elsewhere is taken back from what waits here, too."""
+        state = self.state
+        before, state.person = state.person, SILENT if state.is_shared else message.word
+        if are_taken_back(before.consent, state.person.consent):
+            site, _, visitor = self.key.partition("\x1f")
+            turn.withdrawn(site, visitor)
+        if is_refused(filled(state.consent, "", state.person, turn.now_ms)[0]):
+            self._forget_seen()
+
+    def _tell_person(self, turn: Turn) -> None:
+        site, _, visitor = self.key.partition("\x1f")
+        identity = turn.graph.of_visitor(site, visitor)
+        turn.send(Ref("identity", f"{site}\x1f{identity}"), Stated(visitor=visitor, word=word_of(self.state)))
 
     def _arrived(self, message: Arrived, turn: Turn) -> None:
         event = message.event
@@ -148,7 +175,7 @@ class Visitor(Actor[VisitorState]):
             self._learn_consent(message.event, turn)
             self._tell_site(message.event, turn)
             turn.duplicate(message.event, message.at, sighting.event_key, key, value)
-            if is_refused(self.state.of(message.event)[0]):
+            if is_refused(self._consent(message.event)["consent"]):
                 turn.forget_person(message.event, message.at)
             return
         self._learn(message, turn, is_copy=True)
@@ -224,7 +251,7 @@ class Visitor(Actor[VisitorState]):
             state.rotations = max((int(mark[-1]) for mark in event.marks if mark.startswith(ROTATED)), default=0)
         state.purchases += not is_copy and event.event_name == "purchase_placed"
         self._learn_consent(event, turn)
-        if is_refused(state.of(event)[0]):
+        if is_refused(self._consent(event)["consent"]):
             self._withhold(event, turn)
             return
         contact = self._visit(message, turn) if is_browser(event) and not is_bot(event) else None
@@ -263,17 +290,24 @@ class Visitor(Actor[VisitorState]):
         turn.send(Ref("consent", self.key), Changed(change=change))
         if are_taken_back(before, state.consent):
             turn.withdrawn(event.site, event.user_data.anonymous_id or "")
+        if state.is_joined and not state.is_shared:
+            self._tell_person(turn)
         if is_refused(state.consent):
-            state.visit = None
-            state.seen = {}
+            self._forget_seen()
+
+    def _forget_seen(self) -> None:
+        state = self.state
+        state.visit = None
+        state.seen = {}
 
     def _end_holds(self, turn: Turn) -> None:
         """Decides anew what need not wait any longer; the alarm is set for the next whose time ends."""
         state = self.state
-        state.held, ended = end(state.held, state.consent, turn.now_ms)
+        consent, _ = filled(state.consent, "", state.person, turn.now_ms)
+        state.held, ended = end(state.held, consent, turn.now_ms)
         turn.alarm_at(next_end_ms(state.held))
         for one in ended:
-            turn.release(one.hold.event_key, state.consent, state.consent_version, is_last=one.is_last)
+            turn.release(one.hold.event_key, consent, state.consent_version, is_last=one.is_last)
 
     def _visit(self, message: Arrived, turn: Turn) -> Contact:
         state, event = self.state, message.event
@@ -337,9 +371,11 @@ class Visitor(Actor[VisitorState]):
         del known[:-VALUES_KEPT]
 
     def _consent(self, event: Event) -> dict[str, Any]:
-        """Per purpose the event's own choice, else what the visitor stated."""
-        consent, came = self.state.of(event)
-        return {"consent": consent, "consent_from": came, "consent_version": self.state.consent_version}
+        """Per purpose the event's own choice, else what the visitor stated, else what its person states elsewhere."""
+        state = self.state
+        consent, came = filled(*state.of(event), state.person, happened_at_ms(event))
+        version = state.person.version if came == "identity" else state.consent_version
+        return {"consent": consent, "consent_from": came, "consent_version": version}
 
 
 def _link(contact: Contact, event: Event, turn: Turn) -> Link | None:

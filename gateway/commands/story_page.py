@@ -16,6 +16,7 @@ STYLES = {"delivered": "green", "queued": "yellow", "failed": "yellow", "dropped
 FROM = {
     "event": "stated with the event",
     "visitor": "what the event left open was filled in from the visitor's last choice",
+    "identity": "what the event left open was filled in from what the same person said, here or elsewhere",
     "": "nothing was stated; the site's default counts",
 }
 
@@ -121,7 +122,8 @@ def _brought(story: Story) -> Iterator[RenderableType]:
 def _consent(story: Story) -> str:
     choices = ", ".join(f"{purpose} {choice}" for purpose, choice in story.consent.items())
     told = FROM.get(story.consent_from, story.consent_from)
-    version = f", version {story.consent_version} of its visitor's" if story.consent_version else ""
+    whose = "person" if story.consent_from == "identity" else "visitor"
+    version = f", version {story.consent_version} of its {whose}'s" if story.consent_version else ""
     return f"{choices} ({told}{version})" if choices else told
 
 

@@ -15,6 +15,7 @@ import trio
 from actors.actor import Arrived, Turn
 from actors.holds import Held
 from actors.observer import Observer
+from actors.person_consent import OfPerson
 from actors.runtime import KINDS
 from actors.visitor import Joined, Settles, Visitor
 from gateway.core_service import CoreService, CoreSettings
@@ -37,7 +38,7 @@ QUIET_S = 4 * 3_600.0
 class Faulty(Visitor):
     """Raises for every event whose id says so."""
 
-    def receive(self, message: Arrived | Held | Joined | Settles, turn: Turn) -> None:
+    def receive(self, message: Arrived | Held | Joined | OfPerson | Settles, turn: Turn) -> None:
         if isinstance(message, Arrived) and message.event.event_id.startswith("poison"):
             raise ZeroDivisionError
         super().receive(message, turn)
