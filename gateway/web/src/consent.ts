@@ -85,7 +85,8 @@ export interface ShopifyPrivacy {
   saleOfDataAllowed?(): boolean;
 }
 
-/** Shopify's storefront: the visitor's choice, else what the shop allows in this region without one. */
+/** Shopify's storefront: the visitor's choice, else what the shop allows in this region without one. A sale that is
+ *  merely allowed is left out: it is no express grant, which alone takes back an opt-out of the browser. */
 export function fromShopify(privacy: ShopifyPrivacy): Signal {
   const chosen = privacy.currentVisitorConsent?.() ?? {};
   const allowed: Record<Purpose, Truth> = {
@@ -98,8 +99,7 @@ export function fromShopify(privacy: ShopifyPrivacy): Signal {
   for (const purpose of PURPOSES) {
     const choice = chosen[purpose];
     if (choice) signal[purpose] = state(choice === "yes");
-    else if (allowed[purpose]) signal[purpose] = "granted";
-    else if (purpose !== "sale_of_data") signal[purpose] = "";
+    else if (purpose !== "sale_of_data") signal[purpose] = allowed[purpose] ? "granted" : "";
     else if (allowed[purpose] === false) signal[purpose] = "denied";
   }
   return signal;

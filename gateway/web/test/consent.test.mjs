@@ -51,6 +51,13 @@ test("Shopify: the choice goes before what the region allows, and no choice wher
   assert.deepEqual(fromShopify(privacy), expected);
 });
 
+test("Shopify: a sale that is merely allowed is no grant, one that was chosen is", () => {
+  const saleOfDataAllowed = () => true;
+  assert.equal(fromShopify({ saleOfDataAllowed }).sale_of_data, undefined);
+  const currentVisitorConsent = () => ({ sale_of_data: "yes" });
+  assert.equal(fromShopify({ saleOfDataAllowed, currentVisitorConsent }).sale_of_data, "granted");
+});
+
 test("the site's own word goes first, then the stricter signal, then the preset; a browser's opt-out stays", () => {
   const signals = [{ analytics: "granted", marketing: "" }, { analytics: "denied", sale_of_data: "granted" }];
   const preset = { marketing: "granted", preferences: "granted" };
