@@ -79,6 +79,11 @@ def unknown_of(consent: Consent, destination: Destination, more: Iterable[Purpos
     return {purpose for purpose in needs_of(destination, more) if getattr(consent, purpose) is None}
 
 
+def may_wait(event: Event, rules: ConsentRules) -> bool:
+    """Whether the event has a visitor who may answer yet, and the site gives them time."""
+    return event.user_data.anonymous_id is not None and rules.hold_ms > 0
+
+
 def is_refused(consent: Consent) -> bool:
     """Measuring and marketing are both denied: nothing is kept of the person (contracts/consent.md, section 5)."""
     return consent.analytics == consent.marketing == "denied"

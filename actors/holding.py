@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.actor import Position, Ref
-from actors.consent import kept_of_refused, unknown_of
+from actors.consent import kept_of_refused, may_wait, unknown_of
 from actors.event import PURPOSES, Consent, Event, Purpose
 from actors.holds import HELD, Held, Hold
 from actors.routing import Decision
@@ -26,14 +26,13 @@ def hold(
     decisions: Sequence[Decision], event: Event, consent: Consent, site: Site, key: bytes, now_ms: int, writes: Writes
 ) -> list[Decision]:
     """With what is unknown held by the event's visitor, who is told of it. What nobody can answer for is not held."""
-    visitor = event.user_data.anonymous_id
     unknown = {one.destination for one in decisions if one.reason == "consent_unknown"}
-    if not unknown or visitor is None or site.consent.hold_ms <= 0:
+    if not unknown or not may_wait(event, site.consent):
         return list(decisions)
     needed = {purpose for one in decisions if one.destination in unknown for purpose in _unknown(one, consent, site)}
     waits_for = tuple(purpose for purpose in PURPOSES if purpose in needed)
     held = Hold(event_key=key, until_ms=now_ms + site.consent.hold_ms, waits_for=waits_for)
-    writes.sent.append((Ref("visitor", f"{event.site}\x1f{visitor}"), Held(held)))
+    writes.sent.append((Ref("visitor", f"{event.site}\x1f{event.user_data.anonymous_id}"), Held(held)))
     return [msgspec.structs.replace(one, reason=HELD) if one.destination in unknown else one for one in decisions]
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Raw, Struct
 
+from actors.consent import may_wait
 from actors.content import read_content, with_content
 from actors.destinations.base import (
     Again,
@@ -34,6 +35,7 @@ from actors.destinations.base import (
 )
 from actors.dialing import Failure
 from actors.event import PURPOSES, Event
+from actors.holds import HELD
 from actors.redaction import Redactor, forms_of
 from actors.routing import Asking, NotRouted, decide_one
 from actors.secret import Secret
@@ -117,6 +119,8 @@ def plan(event: Event, site: Site, destination: Destination, now_ms: int) -> Pla
     before is not known here: only the event's own counts."""
     asking = Asking(event, event.consent, site)
     decision = decide_one(asking, destination)
+    if decision.reason == "consent_unknown" and may_wait(event, site.consent):
+        decision = msgspec.structs.replace(decision, reason=HELD)
     if decision.reason is not None:
         is_routed = site.plan.of(destination.id) is not None
         words = refusal_in_words(decision, asking, destination) if is_routed else ""

@@ -175,6 +175,19 @@ async def test_denied_consent_stops_it_and_nothing_is_sent(trying: Trying) -> No
     assert trying.simulator.requests("meta") == 0
 
 
+@pytest.mark.parametrize(
+    ("who", "reason"), [({}, "consent_unknown"), ({"anonymous_id": "0123456789abcdef0123456789abcdef"}, "held")]
+)
+async def test_what_has_a_visitor_who_may_yet_choose_waits_for_that(
+    trying: Trying, who: dict[str, str], reason: str
+) -> None:
+    config = trying.folder / "config.toml"
+    text = config.read_text()
+    config.write_text(text.replace('id = "shop"\n', 'id = "shop"\nconsent_default = "denied"\n', 1))
+    report = await trying.json("meta", event=PURCHASE | {"user_data": {**PURCHASE["user_data"], **who}})
+    assert report["stopped"]["reason"] == reason
+
+
 async def test_a_denied_sale_stops_it_where_the_platform_cannot_honour_that(trying: Trying) -> None:
     report = await trying.json("linkedin", event=with_consent(sale_of_data="denied"))
     assert report["stopped"]["reason"] == "sale_denied"
