@@ -30,7 +30,7 @@ from actors.taking import RESCAN_S
 from actors.twins import twin_of
 from gateway.erasing import Hands, Privacy
 from gateway.reattributing import Reattributing
-from gateway.removed import Removed
+from gateway.removed import LOOK_S, Removed
 from gateway.replaying import POLL_S, Replaying
 from gateway.sealing import Sealer
 from store import keys
@@ -55,6 +55,7 @@ class CoreSettings(Struct, frozen=True, kw_only=True):
     rescan_s: float = RESCAN_S
     watch_s: float = WATCH_S
     replay_poll_s: float = POLL_S
+    removed_look_s: float = LOOK_S
 
 
 class _Running(Struct):
@@ -121,10 +122,14 @@ class CoreService:
             stopwatch=stopwatch, retention_ms=self._retention_ms,
         )  # fmt: skip
         self._removed = Removed(
-            self.core, self._hub, _Configured(self._running, self._twins, self.core), self._retiring
+            self.core,
+            self._hub,
+            _Configured(self._running, self._twins, self.core),
+            self._retiring,
+            settings.removed_look_s,
         )
         self._privacy = Privacy(self._hands(), poll_s=settings.replay_poll_s)
-        self._reattributing = Reattributing(self.core, store, writer, now_ms)
+        self._reattributing = Reattributing(self.core, store, writer, now_ms, settings.replay_poll_s)
         self._replaying = Replaying(
             self.core, self._hub, self._held, outbox_limit=settings.outbox_limit, poll_s=settings.replay_poll_s
         )

@@ -33,12 +33,20 @@ log = structlog.get_logger()
 class Removed:
     """`run` never returns; `wake` says that another configuration was published."""
 
-    def __init__(self, core: Core, hub: Hub, configured: Container[bytes], retiring: dict[bytes, trio.Event]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        hub: Hub,
+        configured: Container[bytes],
+        retiring: dict[bytes, trio.Event],
+        look_s: float = LOOK_S,
+    ) -> None:
         """`configured`: the keys of the destinations there are; `retiring`: whose dispatchers have not ended yet."""
         self._core = core
         self._hub = hub
         self._configured = configured
         self._retiring = retiring
+        self._look_s = look_s
         self._published = trio.Event()
 
     def wake(self) -> None:
@@ -51,7 +59,7 @@ class Removed:
                 if key not in self._configured and key not in self._retiring:
                     await self._empty(key)
             await self._forget()
-            with trio.move_on_after(LOOK_S):
+            with trio.move_on_after(self._look_s):
                 await self._published.wait()
 
     async def _forget(self) -> None:

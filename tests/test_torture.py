@@ -21,6 +21,7 @@ from tests.torture_parts import (
     f14_stop_cont,
     f15_damaged,
     f16_crashing_tasks,
+    year,
 )
 from tests.torture_parts.harness import Skip
 
@@ -87,3 +88,7 @@ async def test_small_requests_that_unpack_to_large_ones_take_no_memory() -> None
 
 async def test_no_field_forges_a_line_of_the_log_or_a_header() -> None:
     assert await missed(b6_headers.run) == []
+
+
+async def test_a_generated_year_is_credited_as_it_was_worked_out_apart() -> None:
+    assert await missed(year.run) == []

@@ -45,6 +45,7 @@ PARTS: Mapping[str, str] = {
     "b4": "b4_sockets",
     "b5": "b5_bombs",
     "b6": "b6_headers",
+    "year": "year",
 }
 OUT = Path("bench-results/torture.json")
 
