@@ -56,7 +56,7 @@ class Read(Struct, frozen=True):
     note: ConsentNote | None = None
 
 
-def read_consent(form: ConsentForm) -> Read | Invalid:
+def read_consent(form: ConsentForm, now_ms: int) -> Read | Invalid:
     own = Consent(
         analytics=form.analytics, marketing=form.marketing, preferences=form.preferences,
         sale_of_data=form.sale_of_data,
@@ -64,7 +64,7 @@ def read_consent(form: ConsentForm) -> Read | Invalid:
     came = tuple(name for name in SIGNALS if getattr(form, name) not in (None, False))
     if not came and (form.basis, form.policy, form.region, form.objects) == UNSAID:
         return Read(own)
-    said = _said(form)
+    said = _said(form, now_ms)
     if isinstance(said, Invalid):
         return said
     note = ConsentNote(
@@ -84,7 +84,7 @@ def with_gpc(consent: Consent, note: ConsentNote | None) -> Read:
     )
 
 
-def _said(form: ConsentForm) -> Consent | Invalid:
+def _said(form: ConsentForm, now_ms: int) -> Consent | Invalid:
     """The stricter of the signals, purpose by purpose."""
     said = _NOTHING
     for name, read in (("tcf", tcf.consent_of), ("gpp", gpp.consent_of)):
@@ -92,7 +92,7 @@ def _said(form: ConsentForm) -> Consent | Invalid:
         if text is None:
             continue
         try:
-            said = strictest(said, read(text.strip()))
+            said = strictest(said, read(text.strip(), now_ms))
         except Unread as error:
             return invalid_field(f"consent.{name}", f"cannot be read: it {error}")
     if form.gpp_sections is not None:

@@ -110,7 +110,7 @@ def event_of(form: EventForm, properties: dict[str, Any], intake: Intake) -> Eve
     problem = first_problem(form, properties)
     if problem is not None:
         return problem
-    told = read_consent(form.consent) if form.consent is not None else _NO_CONSENT
+    told = read_consent(form.consent, intake.received_at_ms) if form.consent is not None else _NO_CONSENT
     if isinstance(told, Invalid):
         return told
     if intake.opts_out:

@@ -48,14 +48,14 @@ def sections(text: str) -> dict[int, str]:
     return dict(zip(ids, rest, strict=True))
 
 
-def consent_of(text: str) -> Consent:
+def consent_of(text: str, now_ms: int) -> Consent:
     """What the string says: of the US sections an opt-out, of the European one a TCF string. Raises Unread."""
     found = sections(text)
     flags = [flag for number, section in found.items() for flag in _flags(number, section)]
     sale = _sale(flags)
     if EU_TCF not in found:
         return sale
-    european = tcf.consent_of(found[EU_TCF])
+    european = tcf.consent_of(found[EU_TCF], now_ms)
     is_denied = "denied" in (sale.sale_of_data, european.sale_of_data)
     return Consent(
         analytics=european.analytics,

@@ -11,6 +11,7 @@ from actors.consent_signals.bits import ALPHABET, Unread
 from actors.consent_signals.consent_mode import ConsentMode
 from actors.consent_signals.shopify import ShopifyPrivacy
 from actors.event import Consent
+from tests.support.making import DAY_MS, START_MS
 
 TCF_VECTORS = {
     "CQSbk4AQSbk4ANwAAAENAwCgALIAAAAAAAYgACPAAAAA": {1, 3, 4, 7},
@@ -27,9 +28,21 @@ def bits(*fields: tuple[int, int]) -> str:
     return "".join(ALPHABET[int(text[at : at + 6], 2)] for at in range(0, len(text), 6))
 
 
-def tc_string(purposes: frozenset[int] | set[int], policy: int = 5, *, is_specific: bool = True) -> str:
+def tc_string(
+    purposes: frozenset[int] | set[int], policy: int = 5, *, is_specific: bool = True, days_old: int = 1
+) -> str:
     consents = sum(1 << (24 - purpose) for purpose in purposes)
-    return bits((2, 6), (0, 126), (policy, 6), (int(is_specific), 1), (0, 13), (consents, 24), (0, 24))
+    return bits(
+        (2, 6),
+        (0, 36),
+        ((START_MS - days_old * DAY_MS) // 100, 36),
+        (0, 54),
+        (policy, 6),
+        (int(is_specific), 1),
+        (0, 13),
+        (consents, 24),
+        (0, 24),
+    )
 
 
 def state_section(layout: gpp.Layout, *flags: int, version: int = 1) -> str:
@@ -60,18 +73,23 @@ def test_the_vectors_of_the_contract_are_read(text: str, purposes: set[int]) -> 
     ],
 )
 def test_purposes_of_tcf_are_canonical_purposes(purposes: set[int], wanted: Consent) -> None:
-    assert tcf.consent_of(tc_string(purposes)) == wanted
+    assert tcf.consent_of(tc_string(purposes), START_MS) == wanted
 
 
 @pytest.mark.parametrize("text", [tc_string(ALL_PURPOSES, policy=2), tc_string(ALL_PURPOSES, is_specific=False)])
 def test_a_string_of_an_old_policy_or_of_a_group_of_shops_grants_nothing(text: str) -> None:
-    assert tcf.consent_of(text) == Consent()
+    assert tcf.consent_of(text, START_MS) == Consent()
+
+
+@pytest.mark.parametrize(("days_old", "marketing"), [(396, "granted"), (398, None)])
+def test_a_string_that_was_not_renewed_for_13_months_grants_nothing(days_old: int, marketing: str | None) -> None:
+    assert tcf.consent_of(tc_string(ALL_PURPOSES, days_old=days_old), START_MS).marketing == marketing
 
 
 @pytest.mark.parametrize("text", ["", "C", "BOEFEAyOEFEAyAHABDENAI4AAAB9vABAASA", "CQ!bk4", "DBABMA~x"])
 def test_what_is_no_tcf_string_cannot_be_read(text: str) -> None:
     with pytest.raises(Unread):
-        tcf.consent_of(text)
+        tcf.consent_of(text, START_MS)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +114,7 @@ def test_a_range_of_sections_is_counted_up() -> None:
 )
 def test_an_opt_out_of_any_of_the_three_denies_the_sale(flags: tuple[int, int, int], wanted: str | None) -> None:
     text = f"{header('01011')}~{state_section(gpp.LAYOUTS[7], *flags)}"
-    assert gpp.consent_of(text) == Consent(sale_of_data=wanted)  # type: ignore[arg-type]  # the table's own words
+    assert gpp.consent_of(text, START_MS) == Consent(sale_of_data=wanted)  # type: ignore[arg-type]  # the table's own words
 
 
 @pytest.mark.parametrize("number", sorted(gpp.LAYOUTS))
@@ -135,7 +153,7 @@ def test_sections_that_the_platform_parsed_are_read_by_name(parsed: dict[str, An
 def test_whatever_is_sent_is_read_or_refused(text: str) -> None:
     for read in (tcf.consent_of, gpp.consent_of):
         try:
-            assert isinstance(read("D" + text), Consent)
+            assert isinstance(read("D" + text, START_MS), Consent)
         except Unread:
             continue
 

@@ -9,12 +9,13 @@ import pytest
 from actors.event import Consent, ConsentNote
 from gateway.consent_form import ConsentForm, Read, read_consent, with_gpc
 from gateway.invalid import Invalid
+from tests.support.making import START_MS
 
 GOOGLE = {"ad_storage": "granted", "ad_user_data": "granted", "analytics_storage": "denied"}
 
 
 def read(**fields: Any) -> Read:
-    found = read_consent(msgspec.convert(fields, ConsentForm))
+    found = read_consent(msgspec.convert(fields, ConsentForm), START_MS)
     assert isinstance(found, Read)
     return found
 
@@ -63,7 +64,7 @@ def test_an_objection_denies_all_that_is_granted_beside_it() -> None:
 
 
 def test_a_string_that_cannot_be_read_is_not_quoted() -> None:
-    found = read_consent(ConsentForm(tcf="secret-person!"))
+    found = read_consent(ConsentForm(tcf="secret-person!"), START_MS)
     assert isinstance(found, Invalid)
     assert found.field == "consent.tcf"
     assert "secret" not in found.message
