@@ -65,6 +65,11 @@ class Lots:
         if works:
             self._of(works[0]).add_first(works)
 
+    def put_back(self, works: Sequence[Work]) -> None:
+        """What was taken goes out before all others of its kind, in its order; its payloads may be others by now."""
+        if works:
+            self._of(works[0]).put_back(works)
+
     def split(self, works: Sequence[Work]) -> None:
         """Halves a group that one event spoiled; the halves go out first, each by itself."""
         if works:
@@ -131,6 +136,18 @@ class _Waiting:
 
     def add_first(self, works: list[Work]) -> None:
         self._first.append(works)
+
+    def put_back(self, works: Sequence[Work]) -> None:
+        groups: dict[bytes, _Group] = {}
+        for work in works:
+            groups.setdefault(work.payload.envelope, _Group(0.0)).add(work)
+        lots = [
+            self._fill(group, self._limits.events, len(envelope))
+            for envelope, group in groups.items()
+            for _ in range(len(group))
+            if group
+        ]
+        self._first.extendleft(reversed(lots))
 
     def clear(self) -> list[Work]:
         works = [work for part in self._first for work in part]

@@ -224,17 +224,16 @@ class Dispatcher:
         return self._gate.may_send(now_s)
 
     async def _still_allowed(self, lot: Sequence[Work]) -> Sequence[Work]:
-        """Without those that have grown too old since they were taken, or were denied: these are judged once more."""
+        """The lot, where nothing in it has grown too old since it was taken, or was denied. Else these are judged once
+        more, and what is left of all goes back in its order: what arrived later does not go before it."""
         outdated = self._taker.outdated(lot)
         if not outdated:
             return lot
-        again = [self._taker.again(work) for work in outdated]
-        for one in again:
-            if isinstance(one, Work):
-                self._lots.add(one, trio.current_time())
+        again = [self._taker.again(work) if work in outdated else work for work in lot]
+        self._lots.put_back([one for one in again if isinstance(one, Work)])
         if settled := [one for one in again if isinstance(one, Settled)]:
             await self._commit(settled)
-        return [work for work in lot if work not in outdated]
+        return ()
 
     def _most(self) -> int:
         """A probe carries one delivery."""

@@ -140,6 +140,28 @@ async def test_what_is_in_hand_while_the_platform_asked_for_a_pause_is_looked_at
     assert len(world.senders["one"].ids()) == 2
 
 
+async def test_what_a_choice_leaves_allowed_keeps_its_place(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    world = make_world(
+        snapshot(site(Single(id="one", concurrency=1))), {"one": FakeSender(answer(429, retry_after="600"))}
+    )
+    world.take(of_visitor("a"), of_visitor("b"), of_visitor("c"))
+    async with world.running():
+        await trio.sleep(60)
+        world.take(event("after", "page_viewed", **stated(world, preferences="denied")))
+        await trio.sleep(HOUR_S)
+    assert list(dict.fromkeys(world.senders["one"].ids())) == ["a", "b", "c", "after"]
+
+
+async def test_a_purpose_that_its_route_asks_for_is_withdrawn_too(make_world: MakeWorld, autojump_clock: Clock) -> None:
+    asking = Route(id="asking", destination="one", events=("page_viewed",), consent=("preferences",))
+    world = make_world(snapshot(site(Single(id="one"), routes=(asking,))), {"one": FakeSender(failure())})
+    await denied_meanwhile(world, preferences="denied")
+    found = world.delivery("a", "one").row
+    assert found is not None
+    assert (found.status, found.reason) == ("dropped", "consent_withdrawn")
+    assert world.senders["one"].ids() == ["a"]
+
+
 async def test_a_probe_that_was_withdrawn_leaves_the_breaker_to_the_next(
     make_world: MakeWorld, autojump_clock: Clock
 ) -> None:
