@@ -15,6 +15,7 @@ from actors.event import Consent, Purpose
 
 HELD: Final = "held"  # the reason not to route what waits
 HELD_MOST: Final = 100  # events of one visitor
+LONGEST_MS: Final = 86_400_000  # that a site may let an event wait
 
 
 class Hold(Struct, frozen=True, kw_only=True):
@@ -39,10 +40,12 @@ class Ended(Struct, frozen=True):
 
 
 def end(held: list[Hold], consent: Consent, now_ms: int) -> tuple[list[Hold], list[Ended]]:
-    """(what goes on waiting, what is to be decided now), by what the visitor has said and by the time."""
+    """(what goes on waiting, what is to be decided now), by what the visitor has said and by the time. An end farther
+    than any event may wait was set while the clock was ahead."""
     waiting: list[Hold] = []
     ended: list[Ended] = []
-    for index, hold in enumerate(held):
+    for index, one in enumerate(held):
+        hold = Hold(event_key=one.event_key, until_ms=min(one.until_ms, now_ms + LONGEST_MS), waits_for=one.waits_for)
         unknown = unanswered(hold.waits_for, consent)
         if not unknown or hold.until_ms <= now_ms or index < len(held) - HELD_MOST:
             ended.append(Ended(hold, is_last=True))

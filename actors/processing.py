@@ -114,7 +114,6 @@ class Processor:
             row, routed=tuple(routed), not_routed=not_routed, released=released, decided=by_route,
             identity=processing.identity, added=processing.added, added_from=processing.added_from,
             consent=_choices(processing), consent_from=processing.consent_from,
-            consent_version=processing.consent_version,
         )  # fmt: skip
         if is_refused(processing.consent) and not routed and HELD not in not_routed.values():
             is_merged = row.body is not None

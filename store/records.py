@@ -84,7 +84,7 @@ class EventRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     visitor_id: str | None = None
     consent: dict[str, str] = {}  # what was decided on: the event's own, filled from the visitor's
     consent_from: str = ""  # "event", "visitor", "identity" or "" where nothing was known
-    consent_version: int = 0  # of what the visitor, or its identity, had said; 0: nothing
+    consent_version: int = 0  # of what the visitor, or its identity, had said when it was routed; 0: nothing
     relied_on: dict[str, str] = {}  # destination that got it on another basis than consent -> which
     released: dict[str, int] = {}  # destination that was held -> version of the consent that decided
     routed: tuple[str, ...] = ()  # destinations that get a delivery

@@ -89,6 +89,7 @@ class DestinationStory(Struct, frozen=True, kw_only=True):
     relies_on: str = ""  # the basis other than consent on which it got the event
     route: str = ""  # that decided; empty: the default one, or none did
     sample_rate: float = 1.0  # of the share that the event stands for
+    consent_version: int = 0  # of what its visitor had said when this was decided; 0: nothing
 
 
 class Story(Struct, frozen=True, kw_only=True):
@@ -157,7 +158,7 @@ def tell(facts: Facts, platforms: Mapping[tuple[str, str], str], asked_for: str 
         consent_from=row.consent_from,
         version=row.version,
         routes_version=facts.routes_version,
-        consent_version=row.consent_version,
+        consent_version=max(row.consent_version, *row.released.values(), 0),
         destinations=destinations,
         conversion=conversion_story(facts.conversion, _sent(facts, platforms)),
     )
@@ -240,7 +241,14 @@ def _destinations(facts: Facts, platforms: Mapping[tuple[str, str], str]) -> lis
         told.append(
             DestinationStory(destination=destination, platform=platform, status="not_routed", reason=reason, why=why)
         )
-    told = [msgspec.structs.replace(one, relies_on=row.relied_on.get(one.destination, "")) for one in told]
+    told = [
+        msgspec.structs.replace(
+            one,
+            relies_on=row.relied_on.get(one.destination, ""),
+            consent_version=row.released.get(one.destination, row.consent_version),
+        )
+        for one in told
+    ]
     return [_decided(one, row.decided.get(one.destination)) for one in told]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.consent import ConsentRules
 from actors.event import PURPOSES, Consent, Purpose, UserData
-from actors.holds import HELD_MOST, Hold, end
+from actors.holds import HELD_MOST, LONGEST_MS, Hold, end, next_end_ms
 from actors.snapshot import Snapshot
 from tests.support.making import START_MS, VISITOR, event, purchase, site, snapshot
 from tests.support.platform import Single
@@ -54,7 +54,7 @@ async def test_an_event_waits_until_its_visitor_has_chosen(make_world: MakeWorld
     assert fate(world, "a") == {"ads": "held", "stats": "routed"}
     await take(world, of_visitor("c", marketing="denied"))
     assert fate(world, "a") == {"ads": "consent_denied", "stats": "routed"}
-    assert world.events()["a"].released == {"stats": 1, "ads": 2}
+    assert (world.events()["a"].consent_version, world.events()["a"].released) == (0, {"stats": 1, "ads": 2})
     assert world.check().problems == ()
 
 
@@ -144,3 +144,9 @@ def test_each_hold_ends_exactly_once(wanted: list[tuple[tuple[Purpose, ...], int
         last += [one.hold.event_key for one in ended if one.is_last]
     assert held == []
     assert sorted(last) == [bytes((number,)) for number in range(len(wanted))]
+
+
+def test_an_end_that_was_set_while_the_clock_was_ahead_is_brought_near() -> None:
+    far = Hold(event_key=b"a", until_ms=START_MS + 10 * 365 * LONGEST_MS, waits_for=("marketing",))
+    waiting, ended = end([far], Consent(), START_MS)
+    assert (next_end_ms(waiting), ended) == (START_MS + LONGEST_MS, [])
