@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -15,9 +15,8 @@ from tests.simulation.dedup_keys import expected_key
 from tests.simulation.ledger import Ledger
 from tests.simulation.plan import Plan
 from tests.simulation.platforms import Station
-from tests.simulation.traffic import Sent
 
-REASONS: Final = frozenset({"not_encodable", "attempts_exhausted", "too_old", "platform_refused"})
+REASONS: Final = frozenset({"not_encodable", "attempts_exhausted", "too_old", "platform_refused", "consent_withdrawn"})
 # The schedule as the documentation promises it: 5 attempts in 24 h, waits of 150 s times 4 to the n, give or take 10 %.
 ATTEMPTS: Final = 5
 SCHEDULE_MS: Final = 24 * 3_600_000
@@ -62,7 +61,7 @@ def at_end(ledger: Ledger, snapshot: Snapshot, plan: Plan) -> Iterator[str]:
 
 def _allowed_reasons(plan: Plan) -> frozenset[str]:
     """Where no platform ever failed and no clock jumped, only what cannot be said to a platform may be dropped."""
-    return REASONS if plan.jumps or not plan.is_calm else frozenset({"not_encodable"})
+    return REASONS if plan.jumps or not plan.is_calm else frozenset({"not_encodable", "consent_withdrawn"})
 
 
 def _acknowledged_is_stored(ledger: Ledger, acknowledged: set[Name]) -> Iterator[str]:
@@ -181,10 +180,8 @@ def _an_order_counts_once(ledger: Ledger) -> Iterator[str]:
             yield f"an order counts {count} times: {order}"
 
 
-def of_platform(
-    station: Station, ledger: Ledger, snapshot: Snapshot, sent: Mapping[Name, Sent], plan: Plan
-) -> Iterator[str]:
-    """What one platform saw: all that is called delivered, a repeat only with a cause, nothing that was denied."""
+def of_platform(station: Station, ledger: Ledger, snapshot: Snapshot, plan: Plan) -> Iterator[str]:
+    """What one platform saw: all that is called delivered, a repeat only with a cause."""
     destination = snapshot.destination(station.site, station.destination)
     assert destination is not None
     place = f"{station.site}/{station.destination}"
@@ -197,11 +194,7 @@ def of_platform(
     for event_key, row in ledger.events.items():
         if row.site != station.site:
             continue
-        event = ledger.bodies[event_key]
-        key = expected_key(destination, event_key, event)
-        fact = sent.get((row.site, row.event_id, row.event_name))
-        if fact is not None and fact.is_denied and key in station.seen:
-            yield f"{place} was asked to take {key}, which was denied"
+        key = expected_key(destination, event_key, ledger.sent(event_key, row.site, destination.id))
         delivery = ledger.deliveries.get((event_key, keys.destination(row.site, destination.id)))
         if delivery is not None and delivery.status == "delivered" and not taken[key]:
             yield f"{place} never took {key}, which is called delivered"
@@ -224,7 +217,7 @@ def _is_taken_for_bad(delivery: DeliveryRow, station: Station, ours: Counter[str
 def _keys_of_processed(ledger: Ledger, destination: Destination, site: str) -> Counter[str]:
     """How many events have each key: several where a shop uses an id again after its window."""
     return Counter(
-        expected_key(destination, event_key, ledger.bodies[event_key])
+        expected_key(destination, event_key, ledger.sent(event_key, site, destination.id))
         for event_key, row in ledger.events.items()
         if row.site == site and row.status == "processed"
     )
@@ -235,9 +228,11 @@ def _first_attempts_in_order(station: Station, ledger: Ledger, snapshot: Snapsho
     assert destination is not None
     by_visitor: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
     for event_key, row in ledger.events.items():
-        is_plain = row.site == station.site and row.status == "processed" and row.event_name != HELD
+        is_plain = (
+            row.site == station.site and row.status == "processed" and row.event_name != HELD and not row.released
+        )
         if is_plain and row.visitor_id is not None:
-            key = expected_key(destination, event_key, ledger.bodies[event_key])
+            key = expected_key(destination, event_key, ledger.sent(event_key, row.site, destination.id))
             line = row.source if station.platform == "ga4" else ""  # what may share a request has a line of its own
             by_visitor.setdefault((row.visitor_id, line), []).append((row.shard, row.sequence, key))
     for rows in by_visitor.values():

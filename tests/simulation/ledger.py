@@ -7,11 +7,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.event import Event
+from actors.content import read_content, with_content
+from actors.event import Consent, Event
+from actors.holds import Hold
 from actors.order import Order
 from actors.site import Site, SiteState
 from actors.snapshot import Snapshot
-from actors.work import event_to_send
+from actors.visitor import Visitor, VisitorState
+from actors.work import as_sent
 from store import keys
 from store.env import Store
 from store.outbox import read_event
@@ -41,14 +44,23 @@ class Message(Struct, frozen=True, kw_only=True):
 class Ledger(Struct, frozen=True, kw_only=True):
     messages: list[Message]
     events: dict[bytes, EventRow]
-    bodies: dict[bytes, Event]  # as destinations get them
+    raw: dict[bytes, Event]  # with their copies merged, as routes see them
+    bodies: dict[bytes, Event]  # as destinations get them where no route changes them
     deliveries: dict[tuple[bytes, bytes], DeliveryRow]  # event, destination
     outbox: dict[tuple[bytes, bytes], list[bytes]]  # event, destination -> keys of rows
     depths: dict[bytes, int]
     books: list[BooksRow]
     tallies: dict[str, tuple[int, int]]  # site -> events, copies
+    holds: Counter[bytes]  # event -> in how many entries of visitors it waits for a choice
     orders_waiting: int
     set_aside: int  # dead letters and rows that could not be read
+
+    def sent(self, event_key: bytes, site: str, destination: str) -> Event:
+        """The event as one destination gets it."""
+        row = self.deliveries.get((event_key, keys.destination(site, destination)))
+        changes = read_content(row.content) if row is not None and row.content is not None else None
+        event = self.bodies[event_key]
+        return with_content(event, changes) if changes is not None else event
 
 
 def read(store: Store, shards: int) -> Ledger:
@@ -60,15 +72,18 @@ def read(store: Store, shards: int) -> Ledger:
     for key, raw in tables["outbox"]:
         outbox.setdefault((OUTBOX.decode(raw).event_key, key[:8]), []).append(key)
     split = keys.EVENT_KEY_BYTES
+    merged = _bodies(store, events)
     return Ledger(
         messages=[_message(key, raw, cursors) for key, raw in tables["log"]],
         events=events,
-        bodies=_bodies(store, events),
+        raw=merged,
+        bodies={key: as_decided(events[key], event) for key, event in merged.items()},
         deliveries={(key[:split], key[split:]): DELIVERY.decode(raw) for key, raw in tables["delivery"]},
         outbox=outbox,
         depths={key: keys.read_u64(value) for key, value in tables["depth"]},
         books=[BOOKS.decode(raw) for _, raw in tables["books"]],
         tallies=dict(_tallies(tables["state"])),
+        holds=Counter(hold.event_key for hold in _holds(tables["state"])),
         orders_waiting=sum(keys.read_alarm(key)[1][0] == Order.number for key, _ in tables["alarm"]),
         set_aside=len(tables["dead"]) + len(tables["quarantine"]),
     )
@@ -78,7 +93,7 @@ def delivered_keys(ledger: Ledger, snapshot: Snapshot) -> dict[tuple[str, str], 
     """Per site and destination the platform keys of what is settled as delivered."""
     found: dict[tuple[str, str], set[str]] = {}
     for (event_key, _), row in ledger.deliveries.items():
-        event = ledger.bodies[event_key]
+        event = ledger.sent(event_key, ledger.events[event_key].site, row.destination)
         destination = snapshot.destination(event.site, row.destination)
         assert destination is not None
         if row.status == "delivered":
@@ -94,7 +109,8 @@ def waiting_keys(ledger: Ledger, snapshot: Snapshot) -> dict[tuple[str, str], Co
         event = ledger.bodies[event_key]
         for one in snapshot.sites[event.site].destinations:
             if keys.destination(event.site, one.id) == destination_key:
-                found.setdefault((event.site, one.id), Counter())[expected_key(one, event_key, event)] += 1
+                sent = ledger.sent(event_key, event.site, one.id)
+                found.setdefault((event.site, one.id), Counter())[expected_key(one, event_key, sent)] += 1
     return found
 
 
@@ -115,10 +131,20 @@ def _bodies(store: Store, events: dict[bytes, EventRow]) -> dict[bytes, Event]:
     with store.read() as txn:
         for key in events:
             row, body = read_event(txn, store, key)
-            event = event_to_send(row, body) if row is not None and body is not None else None
-            assert event is not None, "an event's row without its body"
-            bodies[key] = event
+            assert row is not None, "an event's row that is gone"
+            assert body is not None, "an event's row without its body"
+            bodies[key] = msgspec.msgpack.decode(body, type=Event)
     return bodies
+
+
+def as_decided(row: EventRow, event: Event) -> Event:
+    return as_sent(event, msgspec.convert(row.consent, Consent), row.session_id, row.added)
+
+
+def _holds(rows: list[tuple[bytes, bytes]]) -> Iterator[Hold]:
+    for key, raw in rows:
+        if key[0] == Visitor.number:
+            yield from msgspec.msgpack.decode(STATE.decode(raw).data, type=VisitorState).held
 
 
 def _tallies(rows: list[tuple[bytes, bytes]]) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -116,6 +116,7 @@ class Life:
         note: Callable[..., None],
     ) -> None:
         self.number = number
+        self.began_s = trio.current_time()
         self.is_over = False
         self.is_dead = False
         self._note = note

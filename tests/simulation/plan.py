@@ -46,6 +46,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     places: tuple[Place, ...]  # the destinations of the shops
     hold_ms: int
     rescan_s: float  # how often what nothing wakes looks around
+    publishes_at_s: tuple[float, ...]  # when the operator publishes other routes
 
 
 def stream(seed: int, name: str) -> Random:
@@ -68,6 +69,7 @@ def plan_of(seed: int) -> Plan:
         places=_places(stream(seed, "places")),
         hold_ms=random.choice((5_000, 5_000, 30_000, 0)),
         rescan_s=600.0 if span_s > HOUR_S else 60.0,
+        publishes_at_s=_publishes(stream(seed, "publishes"), span_s),
     )
 
 
@@ -75,6 +77,10 @@ def _places(random: Random) -> tuple[Place, ...]:
     """Some platforms at each shop; over the seeds each has its turn, and each meets each."""
     at_shop, at_mart = random.sample(PLATFORMS, SHOP_PLATFORMS), random.sample(PLATFORMS, MART_PLATFORMS)
     return tuple([("shop", one) for one in at_shop] + [("mart", one) for one in at_mart])
+
+
+def _publishes(random: Random, span_s: float) -> tuple[float, ...]:
+    return tuple(sorted(random.uniform(0, span_s) for _ in range(random.choice((0, 1, 1, 3)))))
 
 
 def _crash(random: Random, mean_s: float, is_long: bool) -> Crash:

@@ -37,6 +37,7 @@ class Taken(Struct, kw_only=True):
     life: int
     is_heard: bool = False  # the gateway got the answer
     is_lost: bool = False  # the machine died before it had the answer on disk
+    event: Any = None  # as it was sent
 
 
 class Station:
@@ -54,6 +55,7 @@ class Station:
         self.is_locked = trio.Event()
         self.taken: list[Taken] = []
         self.seen: dict[str, int] = {}  # key -> number of the first request that carried it
+        self.asked_s: dict[str, float] = {}  # key -> when the last request began that carried it
         self.refused: list[str] = []  # what was refused without having been spoiled here
         self.families = Families()
         self.requests = 0
@@ -125,6 +127,7 @@ class Station:
         keys = _keys_in(self.platform, asked) if asked.path != "/token" else []
         for key in keys:
             self.seen.setdefault(key, self.requests)
+            self.asked_s[key] = trio.current_time()
         return keys
 
     def _draw(self, keys: list[str]) -> Misfortune | None:
@@ -160,7 +163,9 @@ class Station:
             asked = msgspec.structs.replace(asked, body=spoiled(self.platform, asked.body, bad))
         before, refused = len(self._sim.accepted), len(self._sim.refused)
         response = self._sim.answer(asked)
-        new = [Taken(key=taken_key(self.platform, one), life=life) for one in self._sim.accepted[before:]]
+        new = [
+            Taken(key=taken_key(self.platform, one), life=life, event=one.event) for one in self._sim.accepted[before:]
+        ]
         self.taken += new
         self.refused += self._sim.refused[refused:] if not any(bad) else []
         self.families.saw(keys, bad, [one.key for one in new])

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
+from msgspec import structs
+
+from actors.consent import ConsentRules
 from actors.destinations import (
     Awin,
     Criteo,
@@ -22,6 +25,7 @@ from actors.destinations.base import Destination
 from actors.secret import Secret
 from actors.snapshot import Site, Snapshot, key_digest
 from bench.simulator.webhook import SECRET
+from tests.simulation.rules import SiteRules
 
 Place = tuple[str, str]  # a site and one of its destinations, named by its platform
 
@@ -35,9 +39,11 @@ PLATFORMS: Final = (
 ACTIONS: Final = {"purchase_placed": "111", "lead_submitted": "222", "product_viewed": "333", "page_viewed": "444"}
 
 
-def snapshot(version: int, hold_ms: int, places: Sequence[Place], tokens: Mapping[Place, int]) -> Snapshot:
+def snapshot(
+    version: int, hold_ms: int, places: Sequence[Place], tokens: Mapping[Place, int], rules: Mapping[str, SiteRules]
+) -> Snapshot:
     """`tokens`: how often each destination's credentials were replaced."""
-    sites = {site: _site(site, hold_ms, places, tokens) for site in SITES}
+    sites = {site: _site(site, hold_ms, places, tokens, rules[site]) for site in SITES}
     return Snapshot(
         version=version,
         sites=sites,
@@ -46,13 +52,17 @@ def snapshot(version: int, hold_ms: int, places: Sequence[Place], tokens: Mappin
     )
 
 
-def _site(site: str, hold_ms: int, places: Sequence[Place], tokens: Mapping[Place, int]) -> Site:
+def _site(site: str, hold_ms: int, places: Sequence[Place], tokens: Mapping[Place, int], rules: SiteRules) -> Site:
+    destinations = [_destination(site, one, tokens.get((site, one), 0)) for at, one in places if at == site]
     return Site(
         id=site,
-        destinations=tuple(_destination(site, one, tokens.get((site, one), 0)) for at, one in places if at == site),
+        destinations=tuple(structs.replace(one, enabled=one.id not in rules.disabled) for one in destinations),
         origins=frozenset({ORIGIN.format(site=site)}),
         retention_ms=RETENTION_MS,
         purchase_hold_ms=hold_ms,
+        routes=tuple(rule.route for rule in rules.rules),
+        consent_default=rules.default,
+        consent=ConsentRules(hold_ms=rules.hold_ms, country=rules.country),
         ip_rate=50.0 if site == "shop" else 2.0,
         ip_burst=200.0 if site == "shop" else 12.0,
     )

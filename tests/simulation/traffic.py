@@ -16,25 +16,38 @@ from tests.simulation.shops import ORIGIN, SITES
 BROWSED: Final = ("page_viewed", "product_viewed", "cart_item_added", "search_performed", "collection_viewed")
 DENIED: Final = {"analytics": "denied", "marketing": "denied", "sale_of_data": "denied"}
 GRANTED: Final = {"analytics": "granted", "marketing": "granted"}
+ALL_GRANTED: Final = {**GRANTED, "preferences": "granted"}
+CHANGES: Final[tuple[Mapping[str, str], ...]] = (
+    GRANTED, ALL_GRANTED, DENIED, {"marketing": "denied"}, {"analytics": "granted"}, {"preferences": "denied"},
+    {"marketing": "granted"}, {"sale_of_data": "denied"},
+)  # fmt: skip
 AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
 TRIES: Final = 40
+CHANGE_SHARE: Final = 0.15
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """One good event as its sender knows it. `is_denied`: no copy of it may ever leave."""
+    """One good event as its sender knows it. `consent`: what the visitor had said by then, with the event's own."""
 
     site: str
     event_id: str
     event_name: str
-    is_denied: bool
+    visitor: str
+    consent: Mapping[str, str]
 
 
 class Shopper(Struct, frozen=True, kw_only=True):
     site: str
     visitor: str  # 32 hexadecimal digits
     address: str
-    consent: Mapping[str, str] | None
     person: Mapping[str, Any]
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """What a visitor said, and when they heard that the gateway has it."""
+
+    at_s: float
+    consent: Mapping[str, str]
 
 
 Post = Callable[[Call], Awaitable[Answer | None]]
@@ -47,6 +60,8 @@ class Traffic:
         self.sent: dict[tuple[str, str, str], Sent] = {}
         self.acknowledged: set[tuple[str, str, str]] = set()
         self.unforeseen: list[str] = []
+        self.said: dict[tuple[str, str], list[Choice]] = {}  # of each site's visitors
+        self._minds: dict[str, Mapping[str, str]] = {}  # what each visitor allows
         self._plan = plan
         self._random = random
         self._now_ms = now_ms
@@ -69,12 +84,10 @@ class Traffic:
             person |= {"email": f"p{self._number}@example.com", "gclid": f"Cj0K{self._number}"}
         if random.random() < 0.8:
             person |= _clicks(self._number)
+        visitor = f"{random.getrandbits(128):032x}"
+        self._minds[visitor] = random.choice(({}, {}, {}, GRANTED, ALL_GRANTED, DENIED))
         return Shopper(
-            site=random.choice(SITES),
-            visitor=f"{random.getrandbits(128):032x}",
-            address=f"203.0.113.{random.randint(1, 6)}",
-            consent=random.choice((None, None, GRANTED, DENIED)),
-            person=person,
+            site=random.choice(SITES), visitor=visitor, address=f"203.0.113.{random.randint(1, 6)}", person=person
         )
 
     async def _journey(self, who: Shopper, at_s: float) -> None:
@@ -83,6 +96,8 @@ class Traffic:
         for _ in range(random.randint(1, 5)):
             await self._browse(who)
             await trio.sleep(random.choice((0.0, 0.01, 1.0)) * random.expovariate(1 / 8))
+            if random.random() < CHANGE_SHARE:
+                await self._choose(who)
         match random.choice(("order", "order", "lead", "used_again", "server_batch", "leave")):
             case "order":
                 await self._order(who)
@@ -94,6 +109,22 @@ class Traffic:
                 await self._used_again(who)
             case "server_batch":
                 await self._server_batch(who)
+        if random.random() < CHANGE_SHARE:
+            await trio.sleep(random.choice((0.0, 10.0, HOUR_S)) * random.random())
+            await self._choose(who)
+
+    async def _choose(self, who: Shopper) -> None:
+        """The visitor answers the banner, or changes their mind, and goes on."""
+        said = self._random.choice(CHANGES)
+        self._minds[who.visitor] = {**self._minds[who.visitor], **said}
+        body = msgspec.json.encode({"visitor_id": who.visitor, **said})
+        headers = {"authorization": f"Bearer wk_{who.site}", "content-type": "application/json"}
+        call = Call(method="POST", path="/v1/consent", query="", headers=headers, body=body, peer="198.51.100.7")
+        if self._random.random() < 0.5:
+            event = self._event(who, "page_viewed", self._id("c"), own=said)
+            await self._insist(who, [event], True)
+        elif await self._answered(call) is not None:
+            self._said(who.site, who.visitor, said)
 
     async def _browse(self, who: Shopper) -> None:
         """A page sends one to three events at once; now and then it sends them again, or never hears and gives up."""
@@ -154,7 +185,9 @@ class Traffic:
         self._number += 1
         return f"{prefix}-{self._number}"
 
-    def _event(self, who: Shopper, name: str, event_id: str, **custom: Any) -> dict[str, Any]:
+    def _event(
+        self, who: Shopper, name: str, event_id: str, own: Mapping[str, str] | None = None, **custom: Any
+    ) -> dict[str, Any]:
         self._last_ms = max(self._last_ms + 1, self._now_ms())
         event: dict[str, Any] = {
             "event_name": name,
@@ -164,9 +197,12 @@ class Traffic:
             "user_data": {"anonymous_id": who.visitor, "client_user_agent": AGENT, **who.person},
             "custom_data": {"mark": event_id, **custom},
         }
-        if who.consent is not None:
-            event["consent"] = dict(who.consent)
-        fact = Sent(site=who.site, event_id=event_id, event_name=name, is_denied=who.consent is DENIED)
+        if own is None:
+            own = self._minds[who.visitor] if self._random.random() < 0.7 else {}
+        if own:
+            event["consent"] = dict(own)
+        known = self.known(who.site, who.visitor)
+        fact = Sent(site=who.site, event_id=event_id, event_name=name, visitor=who.visitor, consent={**known, **own})
         self.sent[who.site, event_id, name] = fact
         return event
 
@@ -175,23 +211,41 @@ class Traffic:
     ) -> None:
         """Sends until an answer says that it is taken."""
         call = _browser_call(who, events) if is_browser else _server_call(who, events)
+        answer = await self._answered(call, tries)
+        if answer is not None:
+            self._hear(who, events, answer)
+
+    async def _answered(self, call: Call, tries: int = TRIES) -> Answer | None:
+        """The answer that it is taken."""
         for _ in range(tries):
             answer = await self._post(call)
             if answer is not None and answer.status in (200, 202):
-                self._hear(who.site, events, answer)
-                return
+                return answer
             if answer is not None and answer.status not in (429, 500, 503):
                 self.unforeseen.append(f"answer {answer.status}: {answer.body.decode()}")
-                return
+                return None
             wait_s = dict(answer.headers).get("retry-after") if answer is not None else None
             await trio.sleep(float(wait_s) if wait_s else self._random.uniform(0.2, 30.0))
+        return None
 
-    def _hear(self, site: str, events: Sequence[dict[str, Any]], answer: Answer) -> None:
+    def known(self, site: str, visitor: str) -> dict[str, str]:
+        """What the gateway was told of this visitor."""
+        return {
+            purpose: choice for said in self.said.get((site, visitor), ()) for purpose, choice in said.consent.items()
+        }
+
+    def _said(self, site: str, visitor: str, consent: Mapping[str, str]) -> None:
+        choice = Choice(at_s=trio.current_time(), consent=dict(consent))
+        self.said.setdefault((site, visitor), []).append(choice)
+
+    def _hear(self, who: Shopper, events: Sequence[dict[str, Any]], answer: Answer) -> None:
         body = msgspec.json.decode(answer.body)
         told = body.get("event_ids") or [one.get("event_id") for one in body["events"]]
         for event, event_id in zip(events, told, strict=True):
             if event_id is not None:
-                self.acknowledged.add((site, event_id, event["event_name"]))
+                self.acknowledged.add((who.site, event_id, event["event_name"]))
+                if "consent" in event:
+                    self._said(who.site, who.visitor, event["consent"])
 
 
 def _clicks(number: int) -> dict[str, str]:

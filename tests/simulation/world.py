@@ -7,7 +7,7 @@ import random
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
@@ -17,26 +17,30 @@ from typing import Any, Final
 import structlog
 import trio
 import trio.testing
-from msgspec import Struct
+from msgspec import Struct, structs
 from trio._core import _run as scheduler  # the order of tasks is Trio's own draw: it has to come from the seed
 
 from actors.destinations.base import Destination
 from actors.observer import Observer
 from actors.sender import Sender
+from actors.snapshot import Snapshot
 from gateway.call import Answer, Call
 from store.check import check
 from store.env import ID_KEY, Store
 from store.writer import InlineWriter
-from tests.simulation import invariants, ledger, shops
+from tests.simulation import choices, decisions, invariants, ledger, shops
 from tests.simulation.machine import SHARDS, Life
 from tests.simulation.plan import HOUR_S, Crash, Plan, plan_of, stream
 from tests.simulation.platforms import Station, StationSender
+from tests.simulation.rules import SiteRules, drawn
+from tests.simulation.shops import SITES
 from tests.simulation.traffic import Traffic
 
 BEGIN_MS: Final = 1_795_166_130_000  # 2026-11-20
 KEY: Final = b"k" * 32
 BUDGET: Final = 1 << 30
 LOOK_S: Final = 300.0
+HOLDS_S: Final = 31 * 60.0  # what waits for a choice waits no longer
 PICKY_S: Final = 12 * HOUR_S  # of calm; then also what was never taken is
 PATIENCE_S: Final = 60 * HOUR_S  # a day of retries, and a clock that went back a day
 FAILURES: Final = frozenset({"task_crashed", "adapter_failed"})  # lines of the log that must not be there
@@ -64,9 +68,15 @@ class World:
         self._folder = folder
         self._shift_ms = 0
         self._tokens: dict[tuple[str, str], int] = {}
-        self._snapshot = shops.snapshot(1, plan.hold_ms, plan.places, self._tokens)
-        self._ids = stream(plan.seed, "ids")
+        self._rules: dict[str, SiteRules] = {}
+        self._published: dict[int, Mapping[str, SiteRules]] = {}
         self._operator = stream(plan.seed, "operator")
+        self._routing = stream(plan.seed, "routes")
+        for site in SITES:
+            self._draw_rules(site, 1)
+        self._snapshot = self._made(1)
+        self._up: list[tuple[float, float]] = []  # when the machine was up
+        self._ids = stream(plan.seed, "ids")
         self._life: Life | None = None
         self._lives = 0
         self._crashes: list[Crash] = list(plan.crashes)
@@ -93,6 +103,7 @@ class World:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._live)
             nursery.start_soon(self._set_clock)
+            nursery.start_soon(self._publish)
             weather = trio.CancelScope()
             nursery.start_soon(self._weather, weather)
             await self.traffic.play()
@@ -128,8 +139,10 @@ class World:
                 InlineWriter(store).submit(lambda write: write.put("meta", ID_KEY, KEY))  # a seed tells one story
                 life = self._new_life(store, crash)
                 self.note("start")
+                began_s = trio.current_time()
                 await life.run(partial(self._come_up, life))
                 self._life = None
+                self._up.append((began_s, trio.current_time()))
                 self._examine(store, life)
             finally:
                 store.close()
@@ -164,6 +177,8 @@ class World:
     def _hold(self, store: Store, found: ledger.Ledger) -> None:
         self.problems += invariants.after_crash(found, self._snapshot, self.traffic.acknowledged)
         self.problems += check(store, SHARDS).problems
+        self.problems += decisions.hold(found, self._snapshot, self._published)
+        self.problems += choices.hold(found, self.traffic, has_jumps=bool(self.plan.jumps))
 
     # --- what happens around it ---
 
@@ -194,10 +209,29 @@ class World:
 
     def _replace_token(self, place: tuple[str, str]) -> None:
         self._tokens[place] = self._tokens.get(place, 0) + 1
-        version = self._snapshot.version + 1
-        self._snapshot = shops.snapshot(version, self.plan.hold_ms, self.plan.places, self._tokens)
         self._stations[place].families.end()
         self.note("publish", *place)
+        self._switch()
+
+    async def _publish(self) -> None:
+        """The operator publishes other routes of a site."""
+        for at_s in self.plan.publishes_at_s:
+            await trio.sleep_until(at_s)
+            site = self._routing.choice(SITES)
+            self._draw_rules(site, self._snapshot.version + 1)
+            self.note("routes", site)
+            self._switch()
+
+    def _draw_rules(self, site: str, version: int) -> None:
+        destinations = [one for at, one in self.plan.places if at == site]
+        self._rules[site] = drawn(self._routing, version, destinations, self._rules.get(site))
+
+    def _made(self, version: int) -> Snapshot:
+        self._published[version] = dict(self._rules)
+        return shops.snapshot(version, self.plan.hold_ms, self.plan.places, self._tokens, self._rules)
+
+    def _switch(self) -> None:
+        self._snapshot = self._made(self._snapshot.version + 1)
         if self._life is not None and not self._life.is_over:
             self._life.publish(self._snapshot)
 
@@ -209,6 +243,7 @@ class World:
         self._shift_ms = 0
         self.note("calm")
         self._crashes.clear()
+        self._rules = {site: structs.replace(rules, disabled=frozenset()) for site, rules in self._rules.items()}
         for place, station in self._stations.items():
             station.heal()
             station.is_strict = False
@@ -222,7 +257,8 @@ class World:
                 for station in self._stations.values():
                     station.is_picky = False
             life = self._life
-            if life is not None and not any(life.service.core.depths.values()):
+            is_decided = trio.current_time() > began_s + HOLDS_S
+            if life is not None and is_decided and not any(life.service.core.depths.values()):
                 break
         self._is_ending = True
         self._check_end()
@@ -236,8 +272,13 @@ class World:
         self.note("end", len(found.messages), len(found.events), len(found.deliveries), digest(life.edge.store))
         self._hold(life.edge.store, found)
         self.problems += invariants.at_end(found, self._snapshot, self.plan)
+        up = [*self._up, (life.began_s, trio.current_time())]
         for station in self._stations.values():
-            self.problems += invariants.of_platform(station, found, self._snapshot, self.traffic.sent, self.plan)
+            self.problems += invariants.of_platform(station, found, self._snapshot, self.plan)
+            self.problems += decisions.of_platform(station, found, self._snapshot, self._published)
+            if not self.plan.jumps:
+                self.problems += choices.of_platform(station, found, self._snapshot, self._published, self.traffic, up)
+        self.problems += choices.at_end(found)
 
 
 class Watcher(Observer):
