@@ -7,10 +7,11 @@ from itertools import pairwise
 from typing import Final
 
 from actors.destinations.base import Destination
+from actors.event import Event
 from actors.snapshot import Snapshot
 from store import keys
 from store.books import imbalance
-from store.records import DeliveryRow
+from store.records import DeliveryRow, EventRow
 from tests.simulation.dedup_keys import expected_key
 from tests.simulation.ledger import Ledger
 from tests.simulation.plan import Plan
@@ -233,13 +234,20 @@ def _first_attempts_in_order(station: Station, ledger: Ledger, snapshot: Snapsho
         )
         if is_plain and row.visitor_id is not None:
             key = expected_key(destination, event_key, ledger.sent(event_key, row.site, destination.id))
-            line = row.source if station.platform == "ga4" else ""  # what may share a request has a line of its own
+            line = (
+                _line(row, ledger.bodies[event_key]) if station.platform == "ga4" else ""
+            )  # what may share a request has a line of its own
             by_visitor.setdefault((row.visitor_id, line), []).append((row.shard, row.sequence, key))
     for rows in by_visitor.values():
         unique = dict.fromkeys(key for _, _, key in sorted(rows))  # what happened in one millisecond may share its key
         first = [station.seen[key] for key in unique if key in station.seen]
         if first != sorted(first):
             yield f"{station.site}/{station.destination} was first asked out of order: {sorted(rows)} {first}"
+
+
+def _line(row: EventRow, event: Event) -> str:
+    """What GA4 has once in a request: only events alike in it share one."""
+    return f"{row.source} {event.user_data.ga_client_id} {sorted(row.consent.items())}"
 
 
 def lines(problems: Sequence[str], most: int = 20) -> str:

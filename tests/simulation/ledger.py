@@ -10,6 +10,8 @@ from msgspec import Struct
 from actors.content import read_content, with_content
 from actors.event import Consent, Event
 from actors.holds import Hold
+from actors.identities import Identity
+from actors.identity_state import IdentityState
 from actors.order import Order
 from actors.site import Site, SiteState
 from actors.snapshot import Snapshot
@@ -17,6 +19,7 @@ from actors.visitor import Visitor, VisitorState
 from actors.work import as_sent
 from store import keys
 from store.env import Store
+from store.journey_records import CONVERSION, TOUCH, ConversionRow, TouchRow
 from store.outbox import read_event
 from store.records import (
     BOOKS,
@@ -51,6 +54,9 @@ class Ledger(Struct, frozen=True, kw_only=True):
     depths: dict[bytes, int]
     books: list[BooksRow]
     tallies: dict[str, tuple[int, int]]  # site -> events, copies
+    touches: dict[bytes, TouchRow]
+    conversions: dict[bytes, ConversionRow]  # by event
+    versions: dict[bytes, list[ConversionRow]]  # by event, the earlier ones, in order
     holds: Counter[bytes]  # event -> in how many entries of visitors it waits for a choice
     orders_waiting: int
     set_aside: int  # dead letters and rows that could not be read
@@ -74,7 +80,7 @@ def read(store: Store, shards: int) -> Ledger:
     split = keys.EVENT_KEY_BYTES
     merged = _bodies(store, events)
     return Ledger(
-        messages=[_message(key, raw, cursors) for key, raw in tables["log"]],
+        messages=list(_messages(tables["log"], cursors)),
         events=events,
         raw=merged,
         bodies={key: as_decided(events[key], event) for key, event in merged.items()},
@@ -83,10 +89,23 @@ def read(store: Store, shards: int) -> Ledger:
         depths={key: keys.read_u64(value) for key, value in tables["depth"]},
         books=[BOOKS.decode(raw) for _, raw in tables["books"]],
         tallies=dict(_tallies(tables["state"])),
+        touches={key: TOUCH.decode(raw) for key, raw in tables["touch"] if key.startswith(keys.TOUCHES)},
+        conversions={
+            key[1:]: CONVERSION.decode(raw) for key, raw in tables["conversion"] if key.startswith(keys.CONVERSIONS)
+        },
+        versions=_versions(tables["conversion"]),
         holds=Counter(hold.event_key for hold in _holds(tables["state"])),
         orders_waiting=sum(keys.read_alarm(key)[1][0] == Order.number for key, _ in tables["alarm"]),
         set_aside=len(tables["dead"]) + len(tables["quarantine"]),
     )
+
+
+def merges(store: Store) -> list[tuple[str, str]]:
+    """Of every identity those that can be undone: site, and id of the merge."""
+    with store.read() as txn:
+        rows = [(key, STATE.decode(raw)) for key, raw in _rows(txn, store, "state") if key[0] == Identity.number]
+    states = [(row.actor_key, msgspec.msgpack.decode(row.data, type=IdentityState)) for _, row in rows]
+    return [(key.partition("\x1f")[0], one.id) for key, state in states for one in state.merges]
 
 
 def delivered_keys(ledger: Ledger, snapshot: Snapshot) -> dict[tuple[str, str], set[str]]:
@@ -120,10 +139,13 @@ def _rows(txn: Any, store: Store, name: str) -> Iterator[tuple[bytes, bytes]]:
             yield bytes(key), bytes(value)
 
 
-def _message(key: bytes, raw: bytes, cursors: dict[int, int]) -> Message:
-    shard, sequence = keys.read_log(key)
-    event = msgspec.msgpack.decode(LOG.decode(raw).body, type=Event)
-    return Message(shard=shard, sequence=sequence, event=event, is_consumed=sequence <= cursors.get(shard, 0))
+def _messages(rows: list[tuple[bytes, bytes]], cursors: dict[int, int]) -> Iterator[Message]:
+    for key, raw in rows:
+        shard, sequence = keys.read_log(key)
+        record = LOG.decode(raw)
+        event = msgspec.msgpack.decode(record.body, type=Event)
+        is_consumed = sequence <= cursors.get(shard, 0)
+        yield Message(shard=shard, sequence=sequence, event=event, is_consumed=is_consumed)
 
 
 def _bodies(store: Store, events: dict[bytes, EventRow]) -> dict[bytes, Event]:
@@ -139,6 +161,14 @@ def _bodies(store: Store, events: dict[bytes, EventRow]) -> dict[bytes, Event]:
 
 def as_decided(row: EventRow, event: Event) -> Event:
     return as_sent(event, msgspec.convert(row.consent, Consent), row.session_id, row.added)
+
+
+def _versions(rows: list[tuple[bytes, bytes]]) -> dict[bytes, list[ConversionRow]]:
+    found: dict[bytes, list[ConversionRow]] = {}
+    for key, raw in rows:
+        if key.startswith(keys.VERSIONS):
+            found.setdefault(key[1 : 1 + keys.EVENT_KEY_BYTES], []).append(CONVERSION.decode(raw))
+    return found
 
 
 def _holds(rows: list[tuple[bytes, bytes]]) -> Iterator[Hold]:

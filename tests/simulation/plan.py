@@ -47,6 +47,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     hold_ms: int
     rescan_s: float  # how often what nothing wakes looks around
     publishes_at_s: tuple[float, ...]  # when the operator publishes other routes
+    splits_at_s: tuple[float, ...]  # when the operator undoes a merge
 
 
 def stream(seed: int, name: str) -> Random:
@@ -69,7 +70,8 @@ def plan_of(seed: int) -> Plan:
         places=_places(stream(seed, "places")),
         hold_ms=random.choice((5_000, 5_000, 30_000, 0)),
         rescan_s=600.0 if span_s > HOUR_S else 60.0,
-        publishes_at_s=_publishes(stream(seed, "publishes"), span_s),
+        publishes_at_s=_times(stream(seed, "publishes"), span_s),
+        splits_at_s=_times(stream(seed, "splits"), 2 * span_s),
     )
 
 
@@ -79,7 +81,7 @@ def _places(random: Random) -> tuple[Place, ...]:
     return tuple([("shop", one) for one in at_shop] + [("mart", one) for one in at_mart])
 
 
-def _publishes(random: Random, span_s: float) -> tuple[float, ...]:
+def _times(random: Random, span_s: float) -> tuple[float, ...]:
     return tuple(sorted(random.uniform(0, span_s) for _ in range(random.choice((0, 1, 1, 3)))))
 
 

@@ -24,6 +24,14 @@ CHANGES: Final[tuple[Mapping[str, str], ...]] = (
 AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
 TRIES: Final = 40
 CHANGE_SHARE: Final = 0.15
+AGAIN_SHARE: Final = 0.3  # of shoppers who were there before, or whose device was
+NAMES: Final = ("email", "external_id")
+INSIDE: Final = ("", "")
+LANDINGS: Final = (  # parameters of the url, referrer
+    INSIDE, INSIDE, ("?utm_source=news&utm_medium=email&utm_campaign=autumn", ""), ("?gclid=Cj0KCQ", ""),
+    ("", "https://www.google.com/"), ("?utm_source=facebook&utm_medium=cpc", "https://l.facebook.com/"),
+    ("?utm_source=pal&utm_medium=affiliate", "https://pal.example.net/x"),
+)  # fmt: skip
 
 
 class Sent(Struct, frozen=True, kw_only=True):
@@ -61,6 +69,7 @@ class Traffic:
         self.acknowledged: set[tuple[str, str, str]] = set()
         self.unforeseen: list[str] = []
         self.said: dict[tuple[str, str], list[Choice]] = {}  # of each site's visitors
+        self._shoppers: list[Shopper] = []
         self._minds: dict[str, Mapping[str, str]] = {}  # what each visitor allows
         self._plan = plan
         self._random = random
@@ -82,19 +91,28 @@ class Traffic:
         person: dict[str, Any] = {"fbp": f"fb.1.1700000000000.{self._number}", "ga_client_id": f"{self._number}.1700"}
         if random.random() < 0.5:
             person |= {"email": f"p{self._number}@example.com", "gclid": f"Cj0K{self._number}"}
+        if random.random() < 0.4:
+            person |= {"external_id": f"customer-{self._number}"}
         if random.random() < 0.8:
             person |= _clicks(self._number)
-        visitor = f"{random.getrandbits(128):032x}"
-        self._minds[visitor] = random.choice(({}, {}, {}, GRANTED, ALL_GRANTED, DENIED))
-        return Shopper(
-            site=random.choice(SITES), visitor=visitor, address=f"203.0.113.{random.randint(1, 6)}", person=person
-        )
+        visitor, site = f"{random.getrandbits(128):032x}", random.choice(SITES)
+        if self._shoppers and random.random() < AGAIN_SHARE:
+            known = random.choice(self._shoppers)
+            site = known.site
+            if random.random() < 0.6:  # the same person, at another device
+                person = {**person, **{name: known.person[name] for name in NAMES if name in known.person}}
+            else:  # another person, at the same device
+                visitor = known.visitor
+        self._minds.setdefault(visitor, random.choice(({}, {}, {}, GRANTED, ALL_GRANTED, DENIED)))
+        who = Shopper(site=site, visitor=visitor, address=f"203.0.113.{random.randint(1, 6)}", person=person)
+        self._shoppers.append(who)
+        return who
 
     async def _journey(self, who: Shopper, at_s: float) -> None:
         random = self._random
         await trio.sleep(at_s)
-        for _ in range(random.randint(1, 5)):
-            await self._browse(who)
+        for number in range(random.randint(1, 5)):
+            await self._browse(who, random.choice(LANDINGS) if number == 0 else INSIDE)
             await trio.sleep(random.choice((0.0, 0.01, 1.0)) * random.expovariate(1 / 8))
             if random.random() < CHANGE_SHARE:
                 await self._choose(who)
@@ -126,11 +144,15 @@ class Traffic:
         elif await self._answered(call) is not None:
             self._said(who.site, who.visitor, said)
 
-    async def _browse(self, who: Shopper) -> None:
+    async def _browse(self, who: Shopper, landing: tuple[str, str] = INSIDE) -> None:
         """A page sends one to three events at once; now and then it sends them again, or never hears and gives up."""
         random = self._random
         names = random.choices(BROWSED, k=random.choice((1, 1, 2, 3)))
         events = [self._event(who, name, self._id("b")) for name in names]
+        parameters, referrer = landing
+        events[0]["page"]["url"] += parameters
+        if referrer:
+            events[0]["page"]["referrer"] = referrer
         await self._insist(who, events, is_browser=True, tries=random.choice((1, TRIES)))
         if random.random() < 0.15:
             await trio.sleep(random.choice((0.0, 3.0, 600.0)) * random.random())
@@ -158,7 +180,9 @@ class Traffic:
             await self._insist(who, [event], is_browser)
         if random.random() < 0.4:
             await trio.sleep(random.choice((0.0, 30.0, HOUR_S)))
-            back = self._event(who, "order_refunded", self._id("ref"), **order)
+            name = random.choice(("order_refunded", "order_refunded", "order_cancelled"))
+            part = random.choice((42.5, 10.01))
+            back = self._event(who, name, self._id("ref"), **{**order, "value": part})
             await self._insist(who, [back], False)
 
     async def _used_again(self, who: Shopper) -> None:

@@ -8,7 +8,7 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -25,10 +25,12 @@ from actors.observer import Observer
 from actors.sender import Sender
 from actors.snapshot import Snapshot
 from gateway.call import Answer, Call
+from gateway.identities import ask_split
 from store.check import check
 from store.env import ID_KEY, Store
+from store.errors import StoreBroken
 from store.writer import InlineWriter
-from tests.simulation import choices, decisions, invariants, ledger, shops
+from tests.simulation import choices, credit, decisions, invariants, ledger, shops
 from tests.simulation.machine import SHARDS, Life
 from tests.simulation.plan import HOUR_S, Crash, Plan, plan_of, stream
 from tests.simulation.platforms import Station, StationSender
@@ -104,6 +106,7 @@ class World:
             nursery.start_soon(self._live)
             nursery.start_soon(self._set_clock)
             nursery.start_soon(self._publish)
+            nursery.start_soon(self._split)
             weather = trio.CancelScope()
             nursery.start_soon(self._weather, weather)
             await self.traffic.play()
@@ -178,6 +181,7 @@ class World:
         self.problems += invariants.after_crash(found, self._snapshot, self.traffic.acknowledged)
         self.problems += check(store, SHARDS).problems
         self.problems += decisions.hold(found, self._snapshot, self._published)
+        self.problems += credit.hold(found)
         self.problems += choices.hold(found, self.traffic, has_jumps=bool(self.plan.jumps))
 
     # --- what happens around it ---
@@ -221,6 +225,23 @@ class World:
             self._draw_rules(site, self._snapshot.version + 1)
             self.note("routes", site)
             self._switch()
+
+    async def _split(self) -> None:
+        """Now and then the operator undoes the newest merge."""
+        random = stream(self.plan.seed, "splits")
+        for at_s in self.plan.splits_at_s:
+            await trio.sleep_until(at_s)
+            life = self._life
+            if life is None or life.is_over:
+                continue
+            merges = ledger.merges(life.edge.store)
+            if not merges:
+                continue
+            site, merge_id = random.choice(merges)
+            self.note("split", site, merge_id)
+            with suppress(StoreBroken):
+                await ask_split(life.edge.store, life.writer, site, merge_id, self.now_ms())
+                life.service.wake()
 
     def _draw_rules(self, site: str, version: int) -> None:
         destinations = [one for at, one in self.plan.places if at == site]
