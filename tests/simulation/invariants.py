@@ -199,7 +199,8 @@ def of_platform(station: Station, ledger: Ledger, snapshot: Snapshot, plan: Plan
         delivery = ledger.deliveries.get((event_key, keys.destination(row.site, destination.id)))
         if delivery is not None and delivery.status == "delivered" and not taken[key]:
             yield f"{place} never took {key}, which is called delivered"
-        if delivery is not None and _is_taken_for_bad(delivery, station, ours, key):
+        is_late = delivery is not None and bool(plan.jumps) and "too old" in delivery.words  # by a clock that is wrong
+        if delivery is not None and not is_late and _is_taken_for_bad(delivery, station, ours, key):
             yield f"{place} dropped {key}, which the platform would take: {delivery.words}"
     yield from (f"{place} was asked to take {key}, which nobody sent" for key in station.seen.keys() - ours.keys())
     yield from (f"{place}: {words}" for words in station.families.problems())

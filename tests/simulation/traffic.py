@@ -23,6 +23,7 @@ CHANGES: Final[tuple[Mapping[str, str], ...]] = (
 )  # fmt: skip
 AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
 TRIES: Final = 40
+AGAIN: Final = "again"  # ids that a shop uses twice
 CHANGE_SHARE: Final = 0.15
 AGAIN_SHARE: Final = 0.3  # of shoppers who were there before, or whose device was
 NAMES: Final = ("email", "external_id")
@@ -187,7 +188,7 @@ class Traffic:
 
     async def _used_again(self, who: Shopper) -> None:
         """A shop without order ids that uses an event id again days later: that is another purchase."""
-        event_id = self._id("again")
+        event_id = self._id(AGAIN)
         for copy in range(2):
             if copy and self._plan.span_s < DAY_S:
                 return
