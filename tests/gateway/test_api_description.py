@@ -38,8 +38,7 @@ CHECKS = [
 ]
 THERE = {
     "site": "shop", "destination": "hook", "event_id": "order-1001", "order_id": "1001", "field": "secret",
-    "replay_id": "1",
-    "job_id": "1", "version": "1", "slug": "tea",
+    "replay_id": "1", "job_id": "1", "version": "1", "slug": "tea", "who": "customer-1", "merge_id": "5c6d7e8f90a1b2c3",
 }  # fmt: skip
 HOOK_SETTINGS = {
     "url": "http://127.0.0.1:9/",
