@@ -16,11 +16,12 @@ import msgspec
 from actors.actor import Actor, Arrived, Message, Position, Processing, Ref, Turn
 from actors.cases import Case, case_of, lead, rules_of, share
 from actors.consent import is_refused
-from actors.enrichment import CLICKS, TRAITS, Added, is_steady, of_identity
+from actors.enrichment import Added, is_steady, of_identity
 from actors.event import Event, is_bot, is_test
 from actors.graph import DEVICE, MERGE
 from actors.hearing import consented, heard, tell_visitors
 from actors.identifying import FOUNDS, JOINS, VISITOR, Named, has_leads, names_nobody
+from actors.identity_notes import form_of, noted, set_aside, with_rows
 from actors.identity_state import IdentityState, Merge, Today, Value, has_news, ids_of, merged, visitors_of, with_value
 from actors.person_consent import Stated
 from actors.resolving import Plan, resolve
@@ -266,7 +267,7 @@ class Identity(Actor[IdentityState]):
             if is_known or one.kind == VISITOR:  # of one who refuses no more than who is meant
                 state = self._link(state, one, event, turn)
         if is_known and not plan.is_conflict and not case.is_shared:
-            state = _noted(state, event, self.id)
+            state = noted(state, event, self.id)
         return self._watched(state, case, turn)
 
     def _merge(
@@ -282,19 +283,19 @@ class Identity(Actor[IdentityState]):
         new.append(turn.graph.put(event.site, MERGE, merge.id, row))
         turn.send(ref_of(event.site, other), Absorbed())
         turn.count("identity_merged", site=event.site, key=key)
-        return _with_rows(merged(state, part, merge), new)
+        return with_rows(merged(state, part, merge), new)
 
     def _link(self, state: IdentityState, one: Named, event: Event, turn: Turn) -> IdentityState:
         """With the value; the index leads from it to here, unless it leads to somebody else."""
         now_ms = event.received_at_ms
-        form = one.value if one.kind == VISITOR else _form(event, one)
-        state = with_value(state, one.kind, Value(form, now_ms, now_ms, event.source, event.event_id, self.id))
+        given = one.value if one.kind == VISITOR else form_of(event, one)
+        state = with_value(state, one.kind, Value(given, now_ms, now_ms, event.source, event.event_id, self.id))
         if one.kind == VISITOR or turn.graph.find(event.site, one.kind, one.value) is not None:
             return state
         key = turn.graph.put(
             event.site, one.kind, one.value, IdentifierRow(site=event.site, identity=self.id, at_ms=now_ms)
         )
-        return _with_rows(state, [key])
+        return with_rows(state, [key])
 
     def _watched(self, state: IdentityState, case: Case, turn: Turn) -> IdentityState:
         """Counts the visitors that an identifier is seen with in a day: one that is seen with too many is no person's
@@ -311,7 +312,7 @@ class Identity(Actor[IdentityState]):
             if mark in marks:
                 continue
             if len(marks) >= most:
-                state = _set_aside(state, one, event, turn)
+                state = set_aside(state, one, event, turn)
                 continue
             today = {other: value for other, value in state.today.items() if value.day == day}
             state = msgspec.structs.replace(state, today={**today, name: Today(day, (*marks, mark))})
@@ -391,35 +392,3 @@ def look_up(processing: Processing, turn: Turn) -> None:
         turn.route(processing)
     else:
         turn.send(ref_of(event.site, asked[0]), Resolving(case=case, waiting=asked[1:]))
-
-
-def _noted(state: IdentityState, event: Event, identity: str) -> IdentityState:
-    """With the name, the address and the ids of clicks and browsers that the event brought."""
-    user, now_ms = event.user_data, event.received_at_ms
-    fields = (*TRAITS, *CLICKS) if user.anonymous_id is not None else TRAITS
-    for field in fields:
-        value = getattr(user, field)
-        if value is not None and field not in ("kx", "ga_session_id"):
-            form = value if isinstance(value, str) else msgspec.to_builtins(value)
-            state = with_value(state, field, Value(form, now_ms, now_ms, event.source, event.event_id, identity))
-    return state
-
-
-def _set_aside(state: IdentityState, one: Named, event: Event, turn: Turn) -> IdentityState:
-    turn.graph.set_aside(event.site, one.kind, one.value)
-    turn.count("identifier_set_aside", site=event.site, kind=one.kind)
-    kept = tuple(value for value in state.values.get(one.kind, ()) if value.standard != one.value)
-    today = {name: value for name, value in state.today.items() if name != f"{one.kind}\x1f{one.value}"}
-    return msgspec.structs.replace(state, values={**state.values, one.kind: kept}, today=today)
-
-
-def _with_rows(state: IdentityState, rows: list[bytes]) -> IdentityState:
-    return msgspec.structs.replace(state, rows=tuple(dict.fromkeys((*state.rows, *rows))))
-
-
-def _form(event: Event, one: Named) -> Any:
-    """All forms of the identifier, as the event has it; of one that its visitor remembers the standard form."""
-    value = getattr(event.user_data, one.kind)
-    if value is None:
-        return {"sha256": one.value} if one.kind in ("email", "phone") else one.value
-    return value if isinstance(value, str) else msgspec.to_builtins(value)
