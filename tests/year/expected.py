@@ -23,6 +23,11 @@ CENT: Final = Decimal("0.01")
 getcontext().prec = 50
 
 
+Person = int
+Cookie = tuple[Device, int]
+Shares = Sequence[Decimal]
+
+
 class Touch(Struct, frozen=True, order=True):
     at_s: int
     channel: str
@@ -40,7 +45,7 @@ class Conversion(Struct, frozen=True, kw_only=True):
     name: str
     order: Order | None
     is_counter: bool = False
-    is_denied: bool = False
+    cookie: Cookie | None = None  # of the visit that it was made in
 
 
 class Figures(Struct, kw_only=True):
@@ -52,24 +57,25 @@ class Figures(Struct, kw_only=True):
     gaps: Counter[str]
 
 
-Person = int
-Cookie = tuple[Device, int]
-Shares = Sequence[Decimal]
-
-
 class _Journeys:
     """Touchpoints and carts of each visitor id, and whose it turned out to be."""
 
     def __init__(self) -> None:
         self.touches: dict[Cookie, list[Touch]] = defaultdict(list)
         self.carts: dict[Cookie, list[int]] = defaultdict(list)
+        self.withheld: dict[Cookie, list[int]] = defaultdict(list)
+        self.said: dict[Cookie, list[tuple[int, str]]] = defaultdict(list)
         self.cookies_of: dict[Person, set[Cookie]] = defaultdict(set)
 
     def see(self, visit: Visit) -> None:
         cookie = (visit.device, visit.cookie)
+        if visit.stated:
+            self.said[cookie].append((seen_at_s(visit), visit.stated))
         if visit.stated != "denied":
             self.touches[cookie].append(_touch(visit))
             self.carts[cookie] += [at(visit) for has, at in _MILESTONES if has(visit)]
+        else:
+            self.withheld[cookie].append(seen_at_s(visit))
         if visit.is_handover:  # the log-in is the first that the new visitor id is seen with
             self.touches[_cookie_after(visit)].append(Touch(login_at_s(visit), "direct", 30, False))
         if visit.is_login:
@@ -78,9 +84,22 @@ class _Journeys:
             self.cookies_of[visit.person].add(cookie)
 
     def path(self, conversion: Conversion) -> list[Touch]:
-        cookies = self.cookies_of[conversion.person]
+        cookies = set() if self.is_refused(conversion) else self.cookies_of[conversion.person]
         touches = sorted(touch for cookie in cookies for touch in self.touches[cookie])
         return [one for one in touches if conversion.at_s - WINDOW_S < one.at_s <= conversion.at_s]
+
+    def is_refused(self, conversion: Conversion) -> bool:
+        """Whether one of the person's visitors had refused last: that counts where the order itself says nothing."""
+        said = [self.said[cookie] for cookie in self.cookies_of[conversion.person]]
+        last = [[what for at, what in one if at <= conversion.at_s] for one in said]
+        return conversion.cookie is None and any(one[-1] == "denied" for one in last if one)
+
+    def is_withheld(self, conversion: Conversion) -> bool:
+        """Whether its visitor refused within the window, so that a contact is not known."""
+        if self.is_refused(conversion):
+            return True
+        found = self.withheld[conversion.cookie] if conversion.cookie is not None else []
+        return any(conversion.at_s - WINDOW_S < at <= conversion.at_s for at in found)
 
     def first_milestone_s(self, conversion: Conversion) -> int | None:
         cookies = self.cookies_of[conversion.person]
@@ -115,7 +134,7 @@ def figures(plan: Plan) -> Figures:
 def _add(found: Figures, conversion: Conversion, journeys: _Journeys) -> None:
     path = journeys.path(conversion)
     found.conversions += 1
-    gap = _gap(conversion, path)
+    gap = _gap(conversion, path, is_withheld=journeys.is_withheld(conversion))
     if gap is not None:
         found.gaps[gap] += 1
     value = conversion.order.value if conversion.order is not None else Decimal(0)
@@ -126,13 +145,13 @@ def _add(found: Figures, conversion: Conversion, journeys: _Journeys) -> None:
             found.gross[model, touch.channel, currency] += amount
 
 
-def _gap(conversion: Conversion, path: Sequence[Touch]) -> str | None:
+def _gap(conversion: Conversion, path: Sequence[Touch], *, is_withheld: bool) -> str | None:
     """`nobody`: one of the reasons that differ only in when the gateway looked."""
     if any(not touch.is_direct for touch in path):
         return None
     if conversion.is_counter:
         return "offline_order"
-    if conversion.is_denied:
+    if is_withheld:
         return "consent_denied"
     return "direct_only" if path else "nobody"
 
@@ -141,10 +160,13 @@ def _of_visit(visit: Visit) -> Iterator[Conversion]:
     if visit.order is not None:
         yield Conversion(
             at_s=bought_at_s(visit), person=visit.person, name="purchase_placed", order=visit.order,
-            is_denied=visit.stated == "denied",
+            cookie=(visit.device, visit.cookie),
         )  # fmt: skip
     if visit.has_lead:
-        yield Conversion(at_s=lead_at_s(visit), person=visit.person, name="lead_submitted", order=None)
+        yield Conversion(
+            at_s=lead_at_s(visit), person=visit.person, name="lead_submitted", order=None,
+            cookie=(visit.device, visit.cookie),
+        )  # fmt: skip
 
 
 def _cookie_after(visit: Visit) -> Cookie:
