@@ -28,7 +28,7 @@ from tests.year.expected import figures
 from tests.year.landings import CHECKOUT, SHOP
 from tests.year.plan import Plan, Sale, Visit
 
-PEOPLE: Final = 150_000
+PEOPLE: Final = 152_500
 FEW_PEOPLE: Final = 300
 SITE: Final = "year"
 PATIENCE_S: Final = 3_600.0

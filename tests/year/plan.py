@@ -159,7 +159,7 @@ def _own_visits(random: Random, who: Person, device: Device, habit: Habit) -> It
 def _bought(random: Random, who: Person, visit: Visit, habit: Habit) -> Visit:
     """What comes of a visit. Who ever changes their mind about consent buys only while it is given."""
     is_login = who.has_account and visit.stated != "denied" and random.random() < 0.2
-    if random.random() < 0.085 and (visit.stated != "denied" or habit == "denying"):
+    if random.random() < 0.092 and (visit.stated != "denied" or habit == "denying"):
         order = _order(random, who.number, 100 * visit.device.number + visit.number, has_pixel=random.random() < 0.95)
         return replace(visit, order=order, has_cart=True, is_login=is_login)
     has_lead = visit.stated != "denied" and random.random() < 0.01
@@ -193,7 +193,7 @@ def _arrival(random: Random, who: int, device: Device, cookie: int, at_s: int, n
     (landing,) = random.choices(LANDINGS, SHARES)
     return Visit(
         at_s=at_s, person=who, device=device, cookie=cookie, number=number, landing=landing, link=number,
-        campaign=random.randrange(CAMPAIGNS), pages=1 + int(random.expovariate(0.42)),
+        campaign=random.randrange(CAMPAIGNS), pages=1 + int(random.expovariate(0.27)),
     )  # fmt: skip
 
 
